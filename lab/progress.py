@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tell the person in front of the terminal what is done, since when, and what is waited for."""
+
+import contextlib
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+HEARTBEAT = 15.0  # seconds of silence after which a running step says that it is still there
+TAIL = 40  # lines of a failed command's output that are shown
+
+_began = time.monotonic()
+_lock = threading.Lock()
+
+
+class StepFailed(Exception):
+    """A step did not succeed; its output has already been shown."""
+
+
+def say(text: str) -> None:
+    """Print one line, stamped with the time since the start of the program."""
+    elapsed = time.monotonic() - _began
+    with _lock:
+        print(f"[{int(elapsed // 60):2d}:{elapsed % 60:04.1f}] {text}", flush=True)
+
+
+@contextlib.contextmanager
+def step(title: str):
+    """Announce ``title``, run the body, and say how long it took.
+
+    Yields a function that sets what the step is waiting for; a step that is silent for
+    ``HEARTBEAT`` seconds repeats it.
+    """
+    waiting = [""]
+    done = threading.Event()
+    start = time.monotonic()
+
+    def beat():
+        while not done.wait(HEARTBEAT):
+            reason = f": {waiting[0]}" if waiting[0] else ""
+            say(f"  ... {title} ({time.monotonic() - start:.0f} s){reason}")
+
+    def set_waiting(reason: str) -> None:
+        waiting[0] = reason
+
+    say(f"{title} ...")
+    threading.Thread(target=beat, daemon=True).start()
+    try:
+        yield set_waiting
+    except BaseException:
+        say(f"{title}: FAILED after {time.monotonic() - start:.1f} s")
+        raise
+    finally:
+        done.set()
+    say(f"{title}: done in {time.monotonic() - start:.1f} s")
+
+
+def run(title: str, argv, log: Path, **popen) -> None:
+    """Run a command as a step, its output kept in the file ``log``.
+
+    Raises ``StepFailed`` on a non-zero exit status, after showing the last ``TAIL`` lines.
+    ``popen`` is handed to ``subprocess.Popen`` (env, cwd, ...).
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with step(title) as waiting, open(log, "wb") as out:
+        process = subprocess.Popen(
+            [str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, **popen
+        )
+        try:
+            while True:
+                try:
+                    status = process.wait(timeout=HEARTBEAT / 3)
+                    break
+                except subprocess.TimeoutExpired:
+                    waiting(last_line(log))
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+        if status:
+            lines = log.read_text(errors="replace").splitlines()[-TAIL:]
+            with _lock:
+                print("\n".join(f"    | {line}" for line in lines), file=sys.stdout, flush=True)
+            raise StepFailed(f"{title}: exit status {status}; the whole output is in {log}")
+
+
+def last_line(log: Path) -> str:
+    """Return the last non-empty line of a file, at most 100 characters of it."""
+    with open(log, "rb") as stream:
+        stream.seek(0, 2)
+        stream.seek(max(0, stream.tell() - 4096))
+        lines = [line for line in stream.read().decode(errors="replace").splitlines() if line.strip()]
+    return lines[-1].strip()[:100] if lines else ""
