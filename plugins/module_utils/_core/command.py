@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run a command of the host: argument list, locale C, a time limit, and an error that says why.
+
+Private to the collection; not a public interface.
+"""
+
+import os
+import signal
+import subprocess
+
+from .reconcile import ReconcileError
+
+# Accounts reached without a login shell often lack these; the tools of this collection live there.
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def run(argv, timeout=30.0, ok=(0,), stdin=None):
+    """Run ``argv`` and return what it printed on standard output.
+
+    :param argv: list of strings, the first the program's name or path.
+    :param timeout: seconds after which the command and what it started are killed.
+    :param ok: exit statuses that count as success.
+    :param stdin: text for standard input; None means empty.
+    :raises ReconcileError: the program is missing, ran too long, or failed. The message has the
+        command and the last lines of its standard error; the details have ``cmd``, ``rc``, ``stderr``.
+    """
+    path = os.environ.get("PATH", "")
+    environment = dict(os.environ, LC_ALL="C", LANGUAGE="C", PATH="{0}:{1}".format(path, SYSTEM_PATH))
+    shown = " ".join(argv)
+    try:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            universal_newlines=True,
+            env=environment,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ReconcileError("Cannot run '{0}': {1}".format(argv[0], error.strerror), cmd=list(argv))
+    try:
+        out, err = process.communicate(stdin or "", timeout=timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise ReconcileError("'{0}' did not end within {1:g} s and was killed".format(shown, timeout), cmd=list(argv))
+    if process.returncode not in ok:
+        reason = "; ".join(err.strip().splitlines()[-3:]) or "no message on standard error"
+        raise ReconcileError(
+            "'{0}' failed with exit status {1}: {2}".format(shown, process.returncode, reason),
+            cmd=list(argv),
+            rc=process.returncode,
+            stderr=err,
+        )
+    return out
