@@ -1,0 +1,93 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command of the lab: ``python3 -m lab --help``."""
+
+import argparse
+import os
+import subprocess
+import sys
+
+from lab import inventory, namespace_host, packages, progress, record, switch
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options) or 0
+    except (record.LabError, progress.StepFailed, subprocess.SubprocessError, OSError) as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("lab: interrupted; what was started is recorded, 'down' removes it", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python3 -m lab", description="Test hosts for hostcraft.linux. Needs root.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser("up", help="start namespace hosts")
+    command.add_argument("names", nargs="*", metavar="NAME")
+    command.add_argument("--count", type=int, default=0, metavar="N", help="start host1 to hostN")
+    command.set_defaults(run=_up)
+    command = commands.add_parser("down", help="stop hosts (no names: all, and the switch)")
+    command.add_argument("names", nargs="*", metavar="NAME")
+    command.set_defaults(run=_down)
+    commands.add_parser("list", help="show what was started").set_defaults(run=_list)
+    command = commands.add_parser("ssh", help="log in, or run a command")
+    command.add_argument("name", metavar="NAME")
+    command.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND")
+    command.set_defaults(run=_ssh)
+    commands.add_parser("inventory", help="write the Ansible inventory and print its path").set_defaults(run=_inventory)
+    commands.add_parser("packages", help="install what the machine lacks").set_defaults(run=_packages)
+    return parser
+
+
+def _up(options) -> int | None:
+    names = options.names + [f"host{number}" for number in range(1, options.count + 1)]
+    if not names:
+        raise record.LabError("up: name at least one host, or give --count N")
+    packages.install()
+    for name in names:
+        started = namespace_host.up(name)
+        progress.say(f"{name} is up at {started.data['address']}")
+
+
+def _down(options) -> int | None:
+    known = {started.name: started for started in record.every()}
+    for name in options.names or known:
+        if name not in known:
+            progress.say(f"{name} is not up")
+        elif name != switch.NAME:
+            was = "stopped" if namespace_host.down(name) else "was not running; its leftovers are removed"
+            progress.say(f"{name} {was}")
+    if not options.names:
+        with record.locked(record.lab() / "lock", progress.say):
+            switch.down()
+
+
+def _list(options) -> int | None:
+    for known in record.every():
+        state = "up" if record.alive(known) else "dead"
+        print(f"{known.name:20} {known.kind:10} {state:5} {known.data.get('address', '-'):15} pid {known.pid}")
+
+
+def _ssh(options) -> int | None:
+    known = record.read(options.name)
+    if known is None or not inventory.reachable(known):
+        raise record.LabError(f"{options.name} is not up: start it with 'python3 -m lab up {options.name}'")
+    sys.stdout.flush()
+    os.execvp("ssh", ["ssh", "-F", str(inventory.ssh_config()), options.name, *options.command])
+
+
+def _inventory(options) -> int | None:
+    print(inventory.write())
+
+
+def _packages(options) -> int | None:
+    installed = packages.install()
+    print(f"installed: {' '.join(installed)}" if installed else "nothing is missing")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
