@@ -22,7 +22,7 @@ def compose(*parts):
                 target = merged.setdefault(rule, {})
                 twice = sorted(set(target).intersection(value))
                 if twice:
-                    raise ValueError("defined twice in {0}: {1}".format(rule, ", ".join(twice)))
+                    raise ValueError("defined twice in {}: {}".format(rule, ", ".join(twice)))
                 target.update(value)
             else:
                 merged[rule] = merged.get(rule, []) + list(value)

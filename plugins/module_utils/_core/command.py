@@ -26,7 +26,7 @@ def run(argv, timeout=30.0, ok=(0,), stdin=None):
         command and the last lines of its standard error; the details have ``cmd``, ``rc``, ``stderr``.
     """
     path = os.environ.get("PATH", "")
-    environment = dict(os.environ, LC_ALL="C", LANGUAGE="C", PATH="{0}:{1}".format(path, SYSTEM_PATH))
+    environment = dict(os.environ, LC_ALL="C", LANGUAGE="C", PATH=f"{path}:{SYSTEM_PATH}")
     shown = " ".join(argv)
     try:
         process = subprocess.Popen(
@@ -39,17 +39,17 @@ def run(argv, timeout=30.0, ok=(0,), stdin=None):
             start_new_session=True,
         )
     except OSError as error:
-        raise ReconcileError("Cannot run '{0}': {1}".format(argv[0], error.strerror), cmd=list(argv))
+        raise ReconcileError(f"Cannot run '{argv[0]}': {error.strerror}", cmd=list(argv)) from error
     try:
         out, err = process.communicate(stdin or "", timeout=timeout)
-    except subprocess.TimeoutExpired:
+    except subprocess.TimeoutExpired as error:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        raise ReconcileError("'{0}' did not end within {1:g} s and was killed".format(shown, timeout), cmd=list(argv))
+        raise ReconcileError(f"'{shown}' did not end within {timeout:g} s and was killed", cmd=list(argv)) from error
     if process.returncode not in ok:
         reason = "; ".join(err.strip().splitlines()[-3:]) or "no message on standard error"
         raise ReconcileError(
-            "'{0}' failed with exit status {1}: {2}".format(shown, process.returncode, reason),
+            f"'{shown}' failed with exit status {process.returncode}: {reason}",
             cmd=list(argv),
             rc=process.returncode,
             stderr=err,

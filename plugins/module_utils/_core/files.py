@@ -54,7 +54,7 @@ def write(path, text, mode=0o644):
         _put(after)
     except OSError as error:
         _remove_directories(before)
-        raise _told("write", path, error)
+        raise _told("write", path, error) from error
     return before
 
 
@@ -72,7 +72,7 @@ def remove(path, prune=False):
         if prune and not os.listdir(directory):
             os.rmdir(directory)
     except OSError as error:
-        raise _told("remove", path, error)
+        raise _told("remove", path, error) from error
     return before
 
 
@@ -103,7 +103,7 @@ def restore(snapshot):
             os.unlink(snapshot.path)
         _remove_directories(snapshot)
     except OSError as error:
-        raise _told("restore", snapshot.path, error)
+        raise _told("restore", snapshot.path, error) from error
 
 
 def _bytes(path):
@@ -113,7 +113,7 @@ def _bytes(path):
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise _told("read", path, error)
+        raise _told("read", path, error) from error
 
 
 def _xattrs(path):
@@ -169,4 +169,4 @@ def _remove_directories(snapshot):
 
 def _told(verb, path, error):
     hint = ". Run the task with 'become: true'" if error.errno in (errno.EACCES, errno.EPERM) else ""
-    return ReconcileError("Cannot {0} {1}: {2}{3}".format(verb, path, error.strerror, hint), path=path)
+    return ReconcileError(f"Cannot {verb} {path}: {error.strerror}{hint}", path=path)

@@ -5,6 +5,7 @@
 Private to the collection; not a public interface.
 """
 
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 
@@ -28,8 +29,8 @@ class Step(NamedTuple):
     data: Any = None
 
     def __str__(self):
-        text = "{0} {1}".format(self.verb, self.target)
-        return "{0}: {1}".format(text, self.detail) if self.detail else text
+        text = f"{self.verb} {self.target}"
+        return f"{text}: {self.detail}" if self.detail else text
 
 
 class Plan(NamedTuple):
@@ -50,8 +51,17 @@ class Plan(NamedTuple):
             before=dict(later.before, **self.before),
             after=dict(self.after, **later.after),
             steps=self.steps + later.steps,
-            warnings=self.warnings,
+            warnings=self.warnings + tuple(one for one in later.warnings if one not in self.warnings),
         )
+
+
+@contextmanager
+def reported(module):
+    """End the task with the message and details of a :class:`ReconcileError` raised in the body."""
+    try:
+        yield
+    except ReconcileError as error:
+        module.fail_json(msg=str(error), **error.details)
 
 
 def reconcile(module, observe, plan, apply, rounds=1):
@@ -69,12 +79,10 @@ def reconcile(module, observe, plan, apply, rounds=1):
     A :class:`ReconcileError`, from whichever function, ends the task with its message and details.
     One that is raised by ``apply`` undoes the steps done so far, last first.
     """
-    try:
+    with reported(module):
         todo = plan(observe())
         if todo.steps and not module.check_mode:
             todo = _converge(todo, observe, plan, apply, rounds)
-    except ReconcileError as error:
-        module.fail_json(msg=str(error), **error.details)
     for warning in todo.warnings:
         module.warn(warning)
     return {
@@ -96,7 +104,7 @@ def _converge(first, observe, plan, apply, rounds):
         left = [str(step) for step in todo.steps]
         if attempt == rounds or set(left).intersection(done):
             raise ReconcileError(
-                "Not converged: every step was done, and yet this is needed: {0}. "
+                "Not converged: every step was done, and yet this is needed: {}. "
                 "Something else on the host changes it back, or did not take the change.".format("; ".join(left)),
                 done=done,
                 remaining=left,
@@ -114,15 +122,15 @@ def _apply_all(steps, observe, plan, apply):
         except ReconcileError as error:
             undone, kept = _undo(done)
             raise ReconcileError(
-                "{0}. {1}".format(str(error).rstrip("."), _aftermath(step, undone, kept)),
+                "{}. {}".format(str(error).rstrip("."), _aftermath(step, undone, kept)),
                 **dict(
                     error.details,
                     failed_step=str(step),
                     done=[str(one) for one, _undo_it in done],
                     undone=undone,
                     found=_found(observe, plan),
-                )
-            )
+                ),
+            ) from error
 
 
 def _undo(done):
@@ -136,17 +144,17 @@ def _undo(done):
                 undo()
                 undone.append(str(step))
         except ReconcileError as error:
-            kept.append("{0} ({1})".format(step, error))
+            kept.append(f"{step} ({error})")
     return undone, kept
 
 
 def _aftermath(step, undone, kept):
     """Say in one or two sentences what the failure of ``step`` left behind."""
-    said = ["Failed step: {0}.".format(step)]
+    said = [f"Failed step: {step}."]
     if undone:
-        said.append("Undone again: {0}.".format("; ".join(undone)))
+        said.append("Undone again: {}.".format("; ".join(undone)))
     if kept:
-        said.append("Stays changed: {0}.".format("; ".join(kept)))
+        said.append("Stays changed: {}.".format("; ".join(kept)))
     if not undone and not kept:
         said.append("Nothing was changed.")
     return " ".join(said)
@@ -157,4 +165,4 @@ def _found(observe, plan):
     try:
         return plan(observe()).before
     except ReconcileError as error:
-        return "could not be read: {0}".format(error)
+        return f"could not be read: {error}"

@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host as ``rlimit`` sees it: observed as one state, changed step by step.
+
+Private to the collection; not a public interface.
+"""
+
+import os
+
+from .._core import files
+from . import pam, plan_processes, procfs, systemd, usage
+from .model import State
+from .report import Found
+
+
+def observe(wanted):
+    """Return the :class:`State` of all that ``wanted`` speaks of.
+
+    :raises ReconcileError: something that is named does not exist, or cannot be read.
+    """
+    if wanted.present:
+        for domain in sorted({domain for one in wanted.declarations for domain in one.sessions}):
+            pam.check_exists(domain)
+    units = systemd.units(wanted.services, missing_ok=not wanted.present)
+    if systemd.is_running():
+        named = {one.unit for d in wanted.declarations for one in d.processes if one.unit}
+        units.update(systemd.units(tuple(sorted(named - set(units)))))
+    sessions = pam.session_files()
+    paths = set(sessions).union([wanted.limits_file], *(unit.drop_ins for unit in units.values()))
+    paths.update(wanted.drop_in_path(unit.name) for unit in units.values())
+    chosen = [one for d in wanted.declarations for one in plan_processes.selectors(d, units)]
+    privileged = procfs.may_raise()
+    return State(
+        procfs.find(chosen) if wanted.present else (),
+        {path: files.read(path) for path in sorted(paths)},
+        sessions,
+        units,
+        procfs.nr_open(),
+        os.getuid(),
+        privileged,
+        {} if privileged else procfs.ceiling(),
+    )
+
+
+def apply(step, gone):
+    """Carry out one step and return what undoes it.
+
+    :param gone: list that the label of a process is added to when it ended before it was reached.
+    """
+    if step.verb == "limit":
+        undo = procfs.change(*step.data)
+        if undo is None:
+            gone.append(step.target)
+        return undo or (lambda: None)
+    if step.verb == "reload":
+        return systemd.reload()
+    if step.verb == "write":
+        before = files.write(step.target, step.data)
+    else:
+        before = files.remove(step.target, prune=step.data)
+    return lambda: files.restore(before)
+
+
+def look(selectors, services):
+    """Return what the host has: the processes, units and sessions asked for, as :class:`Found`.
+
+    :raises ReconcileError: a unit does not exist.
+    """
+    processes = procfs.find(selectors)
+    texts = tuple(files.read(path) or "" for path in pam.session_files())
+    return Found(processes, usage.uses(processes), systemd.units(services), texts, procfs.nr_open())

@@ -1,0 +1,78 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which limits new login sessions get: the file of pam_limits(8).
+
+Private to the collection; not a public interface.
+"""
+
+from .._core.reconcile import Plan, ReconcileError
+from . import limits_conf
+from .plan_file import change, is_owned, plan_file
+from .resources import RESOURCES, UNSET, check_order, show, show_limit
+
+
+def plan(wanted, state):
+    """Plan the file that holds the limits of sessions, with a warning for each line that would win over it."""
+    path = wanted.limits_file
+    text = state.files.get(path)
+    have = limits_conf.limits(text or "")
+    new = _new(wanted, have)
+    if not new:
+        return Plan({}, {}, ())
+    for key, limit in sorted(new.items()):
+        if limit:
+            _check(key, limit, state)
+    if is_owned(path, text, wanted.purge):
+        whole = {} if wanted.purge else dict(have)
+        whole.update(new)
+        others = [entry for entry in limits_conf.parse(text or "") if entry.item not in RESOURCES]
+        after = limits_conf.render({key: limit for key, limit in whole.items() if limit}, others)
+    else:
+        whole = dict(have)
+        whole.update(new)
+        after = limits_conf.edit(text, new)
+    changes = change(have, whole, lambda key: " ".join(key), lambda key: key[1])
+    warnings = tuple(_rivals(path, {key: limit for key, limit in new.items() if limit}, state))
+    return plan_file(path, text, after, changes, prune=False)._replace(warnings=warnings)
+
+
+def _new(wanted, have):
+    """Return the limit that each (domain, resource) is to have, None where it is to go."""
+    new = {}
+    for one in wanted.declarations:
+        for domain in one.sessions:
+            for name in one.limits or RESOURCES:
+                below = new.get((domain, name)) or have.get((domain, name), UNSET)
+                new[domain, name] = one.limits[name].over(below) if wanted.present else None
+    return new
+
+
+def _check(key, limit, state):
+    """Refuse a line that would shut users out: pam_limits denies a login when setrlimit(2) fails."""
+    domain, name = key
+    check_order(f"session '{domain}', {name}", name, limit, "declare the hard limit too, the file has this one")
+    ceiling = state.ceiling.get(name)
+    if not state.privileged and None not in (limit.hard, ceiling) and limit.hard > ceiling:
+        raise ReconcileError(
+            f"session '{domain}': a hard limit of {show(name, limit.hard)} for {name} would lock these users out: no "
+            f"login here can get more than {show(name, ceiling)}, as the host lacks CAP_SYS_RESOURCE (a container?), "
+            f"and pam_limits denies a login whose limits it cannot set. Declare at most {show(name, ceiling)}"
+        )
+
+
+def _rivals(path, new, state):
+    """Yield a warning for each line elsewhere that pam_limits obeys instead of ours."""
+    if not limits_conf.is_read(path):
+        yield f"{path}: pam_limits reads only {limits_conf.MAIN_FILE} and {limits_conf.DIRECTORY}/*.conf, not this file"
+    for other in state.session_files:
+        later = limits_conf.order(other) > limits_conf.order(path)
+        for entry in limits_conf.parse(state.files.get(other) or ""):
+            for (domain, name), limit in sorted(new.items()):
+                same = later and entry.domain == domain
+                special = other != path and domain == "*" and entry.domain[0] not in "*%"
+                if entry.item == name and (same or special) and entry.contradicts(limit):
+                    why = "is read later" if same else "names someone, and * gives way to that"
+                    yield (
+                        f"{other}:{entry.line + 1}: '{entry}' wins over "
+                        f"'{domain} {name} {show_limit(name, limit)}' in {path}: it {why}"
+                    )
