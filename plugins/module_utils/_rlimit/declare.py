@@ -100,7 +100,8 @@ def _selector(entry, uid_of):
         try:
             re.compile(entry["command"])
         except re.error as error:
-            raise ReconcileError("processes: command '{}' is no regular expression: {}".format(entry["command"], error))
+            shown = entry["command"]
+            raise ReconcileError(f"processes: command '{shown}' is no regular expression: {error}") from error
     return Selector(
         entry["pid"],
         None if entry["user"] is None else uid_of(entry["user"]),

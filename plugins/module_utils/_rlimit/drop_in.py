@@ -50,7 +50,7 @@ def unit_name(name):
                 name, ", ".join(sorted(SECTIONS))
             )
         )
-    if not re.match(r"[A-Za-z0-9:_.\\@-]{1,255}\Z", full):
+    if not name or not re.match(r"[A-Za-z0-9:_.\\@-]{1,255}\Z", full):
         raise ReconcileError(f"service '{name}': not the name of a systemd unit")
     return full
 

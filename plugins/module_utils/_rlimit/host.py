@@ -54,10 +54,8 @@ def apply(step, gone):
         return undo or (lambda: None)
     if step.verb == "reload":
         return systemd.reload()
-    if step.verb == "write":
-        before = files.write(step.target, step.data)
-    else:
-        before = files.remove(step.target, prune=step.data)
+    change = {"write": files.write, "remove": files.remove}[step.verb]
+    before = change(step.target, step.data)
     return lambda: files.restore(before)
 
 

@@ -167,8 +167,5 @@ def _end(lines):
 
 def _lines(key, limit):
     domain, name = key
-    if limit.soft == limit.hard:
-        sides = (("-", limit.hard),)
-    else:
-        sides = (("soft", limit.soft), ("hard", limit.hard))
+    sides = (("-", limit.hard),) if limit.soft == limit.hard else zip(("soft", "hard"), limit)
     return [f"{domain} {kind} {name} {text_of(name, value)}" for kind, value in sides if value is not None]

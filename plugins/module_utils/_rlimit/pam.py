@@ -15,7 +15,7 @@ from .limits_conf import DIRECTORY, MAIN_FILE, order
 
 def session_files():
     """Return the files that pam_limits reads, in its order."""
-    return tuple(sorted([MAIN_FILE] + glob.glob(DIRECTORY + "/*.conf"), key=order))
+    return tuple(sorted([MAIN_FILE, *glob.glob(DIRECTORY + "/*.conf")], key=order))
 
 
 def check_exists(domain):

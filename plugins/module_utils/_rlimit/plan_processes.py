@@ -51,9 +51,9 @@ def _check(process, changes, state):
         have = process.limits[name].hard
         if limit.hard > have and not state.privileged:
             raise ReconcileError(
-                f"{process.label}: raising the hard limit of {name} from {show(name, have)} to {show(name, limit.hard)} "
-                "needs CAP_SYS_RESOURCE, which this task does not have (become is off, or the host is a container "
-                f"without it). Declare at most {show(name, have)}, or run where the capability is"
+                f"{process.label}: raising the hard limit of {name} from {show(name, have)} to "
+                f"{show(name, limit.hard)} needs CAP_SYS_RESOURCE, which this task does not have (become is off, "
+                f"or the host is a container without it). Declare at most {show(name, have)}, or run where the capability is"
             )
     if process.uid != state.uid and not state.privileged:
         raise ReconcileError(

@@ -31,7 +31,7 @@ def plan(wanted, state):
         whole = dict(have)
         whole.update(new)
         after = limits_conf.edit(text, new)
-    changes = change(have, whole, lambda key: " ".join(key), lambda key: key[1])
+    changes = change(have, whole, " ".join, lambda key: key[1])
     warnings = tuple(_rivals(path, {key: limit for key, limit in new.items() if limit}, state))
     return plan_file(path, text, after, changes, prune=False)._replace(warnings=warnings)
 

@@ -50,7 +50,7 @@ def limits(pid):
 
 
 def change(process, new):
-    """Give a process new limits, all of them or none, and return what undoes it; None when it is gone.
+    """Give a process new limits, all of them or none as far as that can be had, and return what undoes it; None when it is gone.
 
     :param new: ``{resource: Limit}`` with both sides set.
     :raises ReconcileError: names the process, the resource and the kernel's reason.
@@ -65,10 +65,13 @@ def change(process, new):
         except GONE:
             return None
         except (OSError, ValueError) as error:
-            for other in done:
-                _prlimit(process.pid, other, process.limits[other])
-            raise ReconcileError(f"{process.label}: prlimit refused {name} {show_limit(name, new[name])}: {error}")
-    return lambda: change(process._replace(limits=dict(process.limits, **new)), {n: process.limits[n] for n in new})
+            kept = [other for other in done if not _put_back(process, other)]
+            more = f"; changed already, and not to be put back: {', '.join(kept)}" if kept else ""
+            raise ReconcileError(
+                f"{process.label}: prlimit refused {name} {show_limit(name, new[name])}: {error}{more}"
+            ) from error
+    changed = process._replace(limits=dict(process.limits, **new))
+    return lambda: change(changed, {name: process.limits[name] for name in new})
 
 
 def start_time(pid):
@@ -136,6 +139,15 @@ def _stat(pid):
 def _read(pid, name):
     with open(f"/proc/{pid}/{name}", "rb") as stream:
         return stream.read().decode("utf-8", "replace")
+
+
+def _put_back(process, name):
+    """Give a process the limit that it had; tell whether that went well."""
+    try:
+        _prlimit(process.pid, name, process.limits[name])
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _prlimit(pid, name, limit):

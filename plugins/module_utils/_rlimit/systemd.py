@@ -39,7 +39,7 @@ def units(names, missing_ok=False):
     asked = [name for name in names if "@." not in name]
     found = {name: _template(name, missing_ok) for name in names if "@." in name}
     if asked:
-        out = run(["systemctl", "show", "--no-pager", "--property=" + ",".join(PROPERTIES), "--"] + asked)
+        out = run(["systemctl", "show", "--no-pager", "--property=" + ",".join(PROPERTIES), "--", *asked])
         found.update((name, _unit(name, block, missing_ok)) for name, block in zip(asked, out.strip().split("\n\n")))
     return found
 

@@ -6,6 +6,7 @@ Private to the collection; not a public interface.
 """
 
 import collections
+import contextlib
 import os
 
 from .procfs import GONE
@@ -38,10 +39,8 @@ def _uses(process, threads):
     with open(f"/proc/{process.pid}/stat") as stream:
         fields = stream.read().rpartition(")")[2].split()
     use["cpu"] = (int(fields[11]) + int(fields[12])) // os.sysconf("SC_CLK_TCK")
-    try:
+    with contextlib.suppress(PermissionError):
         use["nofile"] = len(os.listdir(f"/proc/{process.pid}/fd"))
-    except PermissionError:
-        pass
     return use
 
 

@@ -1,0 +1,28 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make the checkout importable under the collection's full name, as ansible-core would."""
+
+import importlib.util
+import os
+import sys
+import types
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def _importable(name):
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+# ansible-test has its own loader for collections, so nothing is to be done there.
+if not _importable("ansible_collections.hostcraft.linux"):
+    for package, path in (
+        ("ansible_collections", []),
+        ("ansible_collections.hostcraft", []),
+        ("ansible_collections.hostcraft.linux", [ROOT]),
+    ):
+        module = sys.modules.setdefault(package, types.ModuleType(package))
+        module.__path__ = path

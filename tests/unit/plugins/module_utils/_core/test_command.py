@@ -1,0 +1,41 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands, with the real ones of the machine."""
+
+import pytest
+from ansible_collections.hostcraft.linux.plugins.module_utils._core.command import run
+from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError
+
+
+def test_output_comes_back_and_standard_input_goes_in():
+    assert run(["cat"], stdin="a\nb\n") == "a\nb\n"
+
+
+def test_arguments_are_not_read_by_a_shell():
+    assert run(["printf", "%s", "$HOME; `id`"]) == "$HOME; `id`"
+
+
+def test_the_locale_is_c(monkeypatch):
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    assert "LC_ALL=C\n" in run(["env"])
+
+
+def test_a_failure_tells_command_status_and_reason():
+    with pytest.raises(ReconcileError) as error:
+        run(["ls", "/no/such/thing"])
+    assert "'ls /no/such/thing' failed with exit status 2" in str(error.value)
+    assert "No such file" in str(error.value)
+    assert error.value.details["rc"] == 2
+    assert run(["false"], ok=(0, 1)) == ""
+
+
+def test_a_missing_program_is_named():
+    with pytest.raises(ReconcileError) as error:
+        run(["no-such-program", "x"])
+    assert "Cannot run 'no-such-program'" in str(error.value)
+
+
+def test_what_takes_too_long_is_killed_with_its_children():
+    with pytest.raises(ReconcileError) as error:
+        run(["sh", "-c", "sleep 60 & wait"], timeout=0.2)
+    assert "did not end within 0.2 s and was killed" in str(error.value)

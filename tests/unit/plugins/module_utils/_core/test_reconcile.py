@@ -1,0 +1,162 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one control flow: a shelf that holds numbers stands for the system."""
+
+import pytest
+from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import (
+    Plan,
+    ReconcileError,
+    Step,
+    reconcile,
+)
+
+
+class Ended(Exception):
+    """What fail_json does to the flow."""
+
+
+class Module:
+    """The part of AnsibleModule that reconcile uses."""
+
+    def __init__(self, check_mode=False):
+        self.check_mode = check_mode
+        self.warnings = []
+
+    def warn(self, text):
+        self.warnings.append(text)
+
+    def fail_json(self, **result):
+        raise Ended(result)
+
+
+def planner(wanted):
+    """Plan one step for each wanted number that is not on the shelf."""
+
+    def plan(shelf):
+        steps = tuple(Step("put", str(one), data=one) for one in wanted if one not in shelf)
+        return Plan({str(s.data): "off" for s in steps}, {str(s.data): "on" for s in steps}, steps, ("dusty",))
+
+    return plan
+
+
+def run(shelf, wanted, apply, rounds=1, check_mode=False):
+    module = Module(check_mode)
+    return reconcile(module, lambda: set(shelf), planner(wanted), apply, rounds), module
+
+
+def put(shelf):
+    def apply(step):
+        shelf.add(step.data)
+        return lambda: shelf.discard(step.data)
+
+    return apply
+
+
+def test_predicts_what_it_does_and_then_has_nothing_to_do():
+    shelf = {1}
+    predicted, module = run(shelf, [1, 2, 3], put(shelf), check_mode=True)
+    assert shelf == {1}
+    assert module.warnings == ["dusty"]
+    done, _module = run(shelf, [1, 2, 3], put(shelf))
+    assert shelf == {1, 2, 3}
+    assert done == predicted
+    assert done["steps"] == ["put 2", "put 3"]
+    again, _module = run(shelf, [1, 2, 3], put(shelf))
+    assert again == {"changed": False, "diff": {"before": {}, "after": {}}, "steps": []}
+
+
+def test_a_step_that_fails_undoes_the_earlier_ones_and_says_what_is_found():
+    shelf = set()
+
+    def apply(step):
+        if step.data == 3:
+            raise ReconcileError("3 is too heavy", weight=9)
+        return put(shelf)(step)
+
+    with pytest.raises(Ended) as ended:
+        run(shelf, [1, 2, 3], apply)
+    result = ended.value.args[0]
+    assert shelf == set()
+    assert result["msg"] == "3 is too heavy. Failed step: put 3. Undone again: put 2; put 1."
+    assert result["failed_step"] == "put 3"
+    assert result["done"] == ["put 1", "put 2"]
+    assert result["undone"] == ["put 2", "put 1"]
+    assert result["found"] == {"1": "off", "2": "off", "3": "off"}
+    assert result["weight"] == 9
+
+
+def test_what_cannot_be_undone_is_said():
+    shelf = set()
+
+    def apply(step):
+        if step.data == 2:
+            raise ReconcileError("no room")
+        shelf.add(step.data)
+
+    with pytest.raises(Ended) as ended:
+        run(shelf, [1, 2], apply)
+    assert ended.value.args[0]["msg"] == "no room. Failed step: put 2. Stays changed: put 1."
+
+
+def test_an_undo_that_fails_is_said_and_the_others_still_run():
+    shelf = set()
+
+    def apply(step):
+        if step.data == 3:
+            raise ReconcileError("no room")
+        shelf.add(step.data)
+
+        def undo():
+            if step.data == 2:
+                raise ReconcileError("glued")
+            shelf.discard(step.data)
+
+        return undo
+
+    with pytest.raises(Ended) as ended:
+        run(shelf, [1, 2, 3], apply)
+    assert shelf == {2}
+    assert "Undone again: put 1. Stays changed: put 2 (glued)." in ended.value.args[0]["msg"]
+
+
+def test_a_first_step_that_fails_has_changed_nothing():
+    def apply(step):
+        raise ReconcileError("no")
+
+    with pytest.raises(Ended) as ended:
+        run(set(), [1], apply)
+    assert ended.value.args[0]["msg"] == "no. Failed step: put 1. Nothing was changed."
+
+
+def test_a_change_that_does_not_last_is_an_error():
+    with pytest.raises(Ended) as ended:
+        run(set(), [1], lambda step: None, rounds=3)
+    assert ended.value.args[0]["remaining"] == ["put 1"]
+    assert ended.value.args[0]["done"] == ["put 1"]
+
+
+def test_late_steps_are_done_in_a_later_round_only():
+    def late(rounds):
+        shelf, wanted = set(), [1]
+
+        def apply(step):
+            if step.data == 1:
+                wanted.append(2)
+            return put(shelf)(step)
+
+        return run(shelf, wanted, apply, rounds)[0]
+
+    result = late(2)
+    assert result["steps"] == ["put 1", "put 2"]
+    assert result["diff"]["after"] == {"1": "on", "2": "on"}
+    with pytest.raises(Ended):
+        late(1)
+
+
+def test_a_bad_declaration_ends_the_task_before_anything_is_done():
+    def plan(_state):
+        raise ReconcileError("nonsense", found="x")
+
+    with pytest.raises(Ended) as ended:
+        reconcile(Module(), dict, plan, None)
+    assert ended.value.args[0] == {"msg": "nonsense", "found": "x"}

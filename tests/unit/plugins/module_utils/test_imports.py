@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The layers: plans are pure, the core knows no domain, and domains do not know each other."""
+
+import ast
+import os
+
+import pytest
+from ansible_collections.hostcraft.linux.plugins.module_utils import _core
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(_core.__file__ or _core.__path__[0] + "/x")))
+# What touches the system, by domain; everything else in a domain is pure.
+IO_FILES = {
+    "_core": {"command.py", "files.py"},
+    "_rlimit": {"host.py", "pam.py", "procfs.py", "systemd.py", "usage.py"},
+}
+PURE = {"collections", "contextlib", "fnmatch", "functools", "ipaddress", "itertools", "re", "typing"}
+
+
+def sources():
+    for domain in sorted(IO_FILES):
+        for name in sorted(os.listdir(os.path.join(ROOT, domain))):
+            if name.endswith(".py"):
+                yield domain, name
+
+
+def imports(domain, name):
+    """Yield (level, module, names) of every import in a file."""
+    with open(os.path.join(ROOT, domain, name)) as stream:
+        for node in ast.walk(ast.parse(stream.read())):
+            if isinstance(node, ast.Import):
+                for one in node.names:
+                    yield 0, one.name, ()
+            elif isinstance(node, ast.ImportFrom):
+                yield node.level, node.module or "", tuple(one.name for one in node.names)
+
+
+def test_every_domain_is_listed():
+    found = {name for name in os.listdir(ROOT) if os.path.isdir(os.path.join(ROOT, name)) and name != "__pycache__"}
+    assert found == set(IO_FILES)
+
+
+@pytest.mark.parametrize("domain, name", list(sources()))
+def test_layers(domain, name):
+    io_modules = {one[:-3] for one in IO_FILES[domain]}
+    for level, module, names in imports(domain, name):
+        if level == 2:
+            assert module.split(".")[0] == "_core", "a domain may import _core only"
+        assert level < 3
+        if name not in IO_FILES[domain]:
+            if level == 0:
+                assert module in PURE, "{0}/{1} is pure and may not import {2}".format(domain, name, module)
+            touched = {module.split(".")[-1]} | set(names if not module or module == "_core" else ())
+            banned = io_modules if level == 1 else {"command", "files"}
+            assert level == 0 or not touched & banned, "{0}/{1} is pure and may not use {2}".format(
+                domain, name, touched
+            )
