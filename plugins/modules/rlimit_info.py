@@ -123,7 +123,7 @@ limits:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.argspec import compose
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import reported
-from ansible_collections.hostcraft.linux.plugins.module_utils._rlimit import declare, drop_in, host, pam, report
+from ansible_collections.hostcraft.linux.plugins.module_utils._rlimit import declare, drop_in, pam, report, survey
 
 
 def main():
@@ -131,7 +131,7 @@ def main():
     with reported(module):
         selectors = declare.selectors(module.params["processes"], pam.uid_of)
         services = tuple(drop_in.unit_name(name) for name in module.params["services"] or ())
-        found = host.look(selectors, services)
+        found = survey.look(selectors, services)
     module.exit_json(
         changed=False,
         processes=report.processes(found.processes, found.uses),

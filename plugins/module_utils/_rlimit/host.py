@@ -8,9 +8,8 @@ Private to the collection; not a public interface.
 import os
 
 from .._core import files
-from . import pam, plan_processes, procfs, systemd, usage
+from . import pam, plan_processes, procfs, systemd
 from .model import State
-from .report import Found
 
 
 def observe(wanted):
@@ -39,6 +38,7 @@ def observe(wanted):
         os.getuid(),
         privileged,
         {} if privileged else procfs.ceiling(),
+        pam.unknown_resources() if "rttime" in {name for one in wanted.declarations for name in one.limits} else (),
     )
 
 
@@ -57,13 +57,3 @@ def apply(step, gone):
     change = {"write": files.write, "remove": files.remove}[step.verb]
     before = change(step.target, step.data)
     return lambda: files.restore(before)
-
-
-def look(selectors, services):
-    """Return what the host has: the processes, units and sessions asked for, as :class:`Found`.
-
-    :raises ReconcileError: a unit does not exist.
-    """
-    processes = procfs.find(selectors)
-    texts = tuple(files.read(path) or "" for path in pam.session_files())
-    return Found(processes, usage.uses(processes), systemd.units(services), texts, procfs.nr_open())

@@ -107,7 +107,8 @@ class State(NamedTuple):
 
     ``files`` maps every file that counts to its text, None for one that is not there;
     ``session_files`` are those that pam_limits reads, in its order. ``ceiling`` is the highest hard
-    limit a login can get where the task may not raise hard limits (``privileged`` false).
+    limit a login can get where the task may not raise hard limits (``privileged`` false);
+    ``unknown_to_pam`` are the resources that this host's pam_limits passes over.
     """
 
     processes: Tuple[Process, ...] = ()
@@ -118,3 +119,4 @@ class State(NamedTuple):
     uid: int = 0
     privileged: bool = True
     ceiling: dict = {}
+    unknown_to_pam: Tuple[str, ...] = ()

@@ -12,10 +12,22 @@ import pwd
 from .._core.reconcile import ReconcileError
 from .limits_conf import DIRECTORY, MAIN_FILE, order
 
+LIBRARIES = ("/lib*/security/pam_limits.so", "/lib/*/security/pam_limits.so", "/usr/lib*/security/pam_limits.so")
+
 
 def session_files():
     """Return the files that pam_limits reads, in its order."""
     return tuple(sorted([MAIN_FILE, *glob.glob(DIRECTORY + "/*.conf")], key=order))
+
+
+def unknown_resources():
+    """Return the resources that the installed pam_limits passes over: older ones lack rttime (measured: 1.5.2)."""
+    libraries = [path for pattern in LIBRARIES for path in glob.glob(pattern)]
+    for path in libraries:
+        with open(path, "rb") as stream:
+            if b"rttime" in stream.read():
+                return ()
+    return ("rttime",) if libraries else ()
 
 
 def check_exists(domain):

@@ -48,15 +48,21 @@ def _new(wanted, have):
 
 
 def _check(key, limit, state):
-    """Refuse a line that would shut users out: pam_limits denies a login when setrlimit(2) fails."""
+    """Refuse a line that no login could have: pam_limits would deny it, or pass over the limit."""
     domain, name = key
+    if name in state.unknown_to_pam:
+        raise ReconcileError(
+            f"session '{domain}': the pam_limits of this host does not know {name} and would pass over the line "
+            "without a word (Linux-PAM of Debian 12 and EL 8 and 9). Leave it out of sessions; services and processes "
+            "can have it"
+        )
     check_order(f"session '{domain}', {name}", name, limit, "declare the hard limit too, the file has this one")
     ceiling = state.ceiling.get(name)
     if not state.privileged and None not in (limit.hard, ceiling) and limit.hard > ceiling:
         raise ReconcileError(
-            f"session '{domain}': a hard limit of {show(name, limit.hard)} for {name} would lock these users out: no "
-            f"login here can get more than {show(name, ceiling)}, as the host lacks CAP_SYS_RESOURCE (a container?), "
-            f"and pam_limits denies a login whose limits it cannot set. Declare at most {show(name, ceiling)}"
+            f"session '{domain}': no login here can get a hard limit of {show(name, limit.hard)} for {name}, only up to "
+            f"{show(name, ceiling)}, as the host lacks CAP_SYS_RESOURCE (a container?). pam_limits would shut these "
+            f"users out, or leave them without the limit (Debian). Declare at most {show(name, ceiling)}"
         )
 
 

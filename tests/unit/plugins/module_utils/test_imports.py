@@ -12,7 +12,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(_core.__file__ or _core._
 # What touches the system, by domain; everything else in a domain is pure.
 IO_FILES = {
     "_core": {"command.py", "files.py"},
-    "_rlimit": {"host.py", "pam.py", "procfs.py", "systemd.py", "usage.py"},
+    "_rlimit": {"host.py", "pam.py", "procfs.py", "survey.py", "systemd.py", "usage.py"},
 }
 PURE = {"collections", "contextlib", "fnmatch", "functools", "ipaddress", "itertools", "re", "typing"}
 
@@ -40,7 +40,7 @@ def test_every_domain_is_listed():
     assert found == set(IO_FILES)
 
 
-@pytest.mark.parametrize("domain, name", list(sources()))
+@pytest.mark.parametrize(("domain", "name"), list(sources()))
 def test_layers(domain, name):
     io_modules = {one[:-3] for one in IO_FILES[domain]}
     for level, module, names in imports(domain, name):
@@ -49,9 +49,7 @@ def test_layers(domain, name):
         assert level < 3
         if name not in IO_FILES[domain]:
             if level == 0:
-                assert module in PURE, "{0}/{1} is pure and may not import {2}".format(domain, name, module)
+                assert module in PURE, f"{domain}/{name} is pure and may not import {module}"
             touched = {module.split(".")[-1]} | set(names if not module or module == "_core" else ())
             banned = io_modules if level == 1 else {"command", "files"}
-            assert level == 0 or not touched & banned, "{0}/{1} is pure and may not use {2}".format(
-                domain, name, touched
-            )
+            assert level == 0 or not touched & banned, f"{domain}/{name} is pure and may not use {touched}"

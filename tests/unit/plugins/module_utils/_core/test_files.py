@@ -53,7 +53,7 @@ def test_extended_attributes_are_kept(tmp_path):
     try:
         os.setxattr(str(path), "user.label", b"l1")
     except OSError as error:
-        pytest.skip("this file system has no extended attributes: {0}".format(error))
+        pytest.skip(f"this file system has no extended attributes: {error}")
     files.write(str(path), "y")
     assert os.getxattr(str(path), "user.label") == b"l1"
 
@@ -84,7 +84,7 @@ def test_a_failure_while_writing_leaves_the_old_file_and_no_debris(tmp_path, mon
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ReconcileError) as error:
         files.write(str(path), "new")
-    assert str(error.value) == "Cannot write {0}: No space left on device".format(path)
+    assert str(error.value) == f"Cannot write {path}: No space left on device"
     assert path.read_text() == "old"
     assert tree(tmp_path) == ["f"]
 

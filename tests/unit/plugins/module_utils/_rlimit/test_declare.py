@@ -41,7 +41,7 @@ def test_everything_at_once():
 
 
 @pytest.mark.parametrize(
-    "entry, more, message",
+    ("entry", "more", "message"),
     [
         ({"sessions": ["bob"]}, {}, "limits, entry 1: no limit is given"),
         ({"resources": {"core": 0}}, {}, "limits, entry 1: nobody is limited"),

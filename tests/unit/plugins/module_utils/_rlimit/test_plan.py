@@ -67,7 +67,7 @@ NOFILE = {"nofile": Limit(2048, 8192)}
 
 
 @pytest.mark.parametrize(
-    "want, state, expected",
+    ("want", "state", "expected"),
     [
         # Processes.
         (
@@ -111,7 +111,7 @@ NOFILE = {"nofile": Limit(2048, 8192)}
         (
             [declared({"nofile": Limit(5, 5), "memlock": Limit(1024, UNLIMITED)}, sessions=["bob"])],
             State(),
-            ["write {0}: bob memlock unset -> 1024:unlimited, bob nofile unset -> 5:5".format(FILE)],
+            [f"write {FILE}: bob memlock unset -> 1024:unlimited, bob nofile unset -> 5:5"],
         ),
         (
             [declared(NOFILE, sessions=["bob"])],
@@ -121,7 +121,7 @@ NOFILE = {"nofile": Limit(2048, 8192)}
         (
             [declared({"nofile": Limit(7, None)}, sessions=["bob"])],
             State(files={FILE: HEADER + "bob - nofile 9\namy - core 0\n"}),
-            ["write {0}: bob nofile 9:9 -> 7:9".format(FILE)],
+            [f"write {FILE}: bob nofile 9:9 -> 7:9"],
         ),
         # Services.
         (
@@ -174,7 +174,7 @@ def test_steps(want, state, expected):
 
 
 @pytest.mark.parametrize(
-    "want, files, expected",
+    ("want", "files", "expected"),
     [
         ([declared({}, sessions=["bob"])], {FILE: HEADER + "bob - nofile 9\n"}, "remove {0}: bob nofile 9:9 -> unset"),
         (
@@ -195,7 +195,7 @@ def test_purge_keeps_only_what_is_declared():
     have = {FILE: HEADER + "amy - core 0\nbob - nofile 9\nbob - maxlogins 3\n"}
     todo = plan(wanted(declared({"nofile": Limit(9, 9)}, sessions=["bob"]), purge=True), State(files=have))
     assert todo.steps[0].data == HEADER + "bob - nofile 9\nbob - maxlogins 3\n"
-    assert str(todo.steps[0]) == "write {0}: amy core 0:0 -> unset".format(FILE)
+    assert str(todo.steps[0]) == f"write {FILE}: amy core 0:0 -> unset"
 
 
 def test_purge_of_a_foreign_file_is_refused():
@@ -204,7 +204,7 @@ def test_purge_of_a_foreign_file_is_refused():
 
 
 @pytest.mark.parametrize(
-    "limits, whom, state, message",
+    ("limits", "whom", "state", "message"),
     [
         (
             {"nofile": Limit(2**21, 2**21)},
@@ -235,7 +235,13 @@ def test_purge_of_a_foreign_file_is_refused():
             {"nofile": Limit(5, 5000)},
             {"sessions": ["bob"]},
             State(privileged=False, ceiling={"nofile": 4096}),
-            "session 'bob': a hard limit of 5000 for nofile would lock these users out.* more than 4096",
+            "session 'bob': no login here can get a hard limit of 5000 for nofile, only up to 4096",
+        ),
+        (
+            {"rttime": Limit(5, 5)},
+            {"sessions": ["bob"]},
+            State(unknown_to_pam=("rttime",)),
+            "session 'bob': the pam_limits of this host does not know rttime",
         ),
         (
             {"nofile": Limit(50, None)},
@@ -257,7 +263,7 @@ def test_what_cannot_be_is_refused(limits, whom, state, message):
 
 
 @pytest.mark.parametrize(
-    "domain, other, text, warning",
+    ("domain", "other", "text", "warning"),
     [
         (
             "bob",
@@ -281,7 +287,7 @@ def test_session_lines_that_win_are_warned_of(domain, other, text, warning):
 
 
 @pytest.mark.parametrize(
-    "other, text, expected",
+    ("other", "text", "expected"),
     [
         (
             "/etc/systemd/system/cron.service.d/99-x.conf",

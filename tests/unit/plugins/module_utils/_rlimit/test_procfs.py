@@ -85,13 +85,13 @@ def test_another_process_with_the_same_pid_is_left_alone(sleeper):
 def test_use_counts_what_is_open(sleeper):
     (process,) = procfs.find([Selector(pid=sleeper.pid)])
     use = usage.uses([process])[sleeper.pid]
-    assert use["nofile"] == len(os.listdir("/proc/{0}/fd".format(sleeper.pid)))
+    assert use["nofile"] == len(os.listdir(f"/proc/{sleeper.pid}/fd"))
     assert use["as"] > use["rss"] > 0
     assert use["nproc"] >= 2
 
 
 @pytest.mark.parametrize(
-    "text, path",
+    ("text", "path"),
     [
         ("0::/system.slice/cron.service\n", "/system.slice/cron.service"),
         ("3:cpu:/x\n1:name=systemd:/user.slice\n0::/\n", "/user.slice"),

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(
-    "name, text, value",
+    ("name", "text", "value"),
     [
         ("nofile", 65536, 65536),
         ("nofile", "65536", 65536),
@@ -58,7 +58,7 @@ def test_values(name, text, value):
 
 
 @pytest.mark.parametrize(
-    "name, text",
+    ("name", "text"),
     [
         ("nofile", "64K"),
         ("nofile", "many"),
@@ -79,12 +79,12 @@ def test_values(name, text, value):
     ],
 )
 def test_nonsense_names_the_resource_and_what_would_be_right(name, text):
-    with pytest.raises(ReconcileError, match="{0}: '.*' is not a limit; write".format(name)):
+    with pytest.raises(ReconcileError, match=f"{name}: '.*' is not a limit; write"):
         parse_value(name, text)
 
 
 @pytest.mark.parametrize(
-    "value, limit",
+    ("value", "limit"),
     [
         (1024, Limit(1024, 1024)),
         ("1024:4096", Limit(1024, 4096)),
@@ -136,7 +136,7 @@ def test_what_is_shown_can_be_written_back(pair):
 @given(named_values())
 def test_systemd_reads_back_what_is_written(pair):
     name, value = pair
-    line = "[Service]\n{0}={1}\n".format(RESOURCES[name].directive, drop_in.text_of(Limit(value, value)))
+    line = f"[Service]\n{RESOURCES[name].directive}={drop_in.text_of(Limit(value, value))}\n"
     assert drop_in.limits(line, "Service") == {name: Limit(value, value)}
 
 
@@ -151,7 +151,7 @@ def test_limits_conf_reads_back_what_it_can_express(pair):
 
 
 @pytest.mark.parametrize(
-    "name, value, pam",
+    ("name", "value", "pam"),
     [
         ("memlock", 65536, "64"),
         ("cpu", 1800, "30"),
@@ -165,14 +165,14 @@ def test_units_of_limits_conf(name, value, pam):
     assert limits_conf.text_of(name, value) == pam
 
 
-@pytest.mark.parametrize("name, value", [("memlock", 1000), ("cpu", 90), ("nice", 0), ("nice", UNLIMITED)])
+@pytest.mark.parametrize(("name", "value"), [("memlock", 1000), ("cpu", 90), ("nice", 0), ("nice", UNLIMITED)])
 def test_what_limits_conf_cannot_express_is_refused(name, value):
-    with pytest.raises(ReconcileError, match="{0}: limits.conf".format(name)):
+    with pytest.raises(ReconcileError, match=f"{name}: limits.conf"):
         limits_conf.text_of(name, value)
 
 
 @pytest.mark.parametrize(
-    "name, text, value",
+    ("name", "text", "value"),
     [
         ("cpu", "5min 20s", 320),
         ("memlock", "64M", 64 * 2**20),
@@ -184,7 +184,7 @@ def test_what_limits_conf_cannot_express_is_refused(name, value):
     ],
 )
 def test_units_of_systemd(name, text, value):
-    line = "[Service]\n{0}={1}".format(RESOURCES[name].directive, text)
+    line = f"[Service]\n{RESOURCES[name].directive}={text}"
     assert drop_in.limits(line, "Service") == {name: Limit(value, value)}
 
 

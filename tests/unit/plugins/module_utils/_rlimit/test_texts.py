@@ -20,7 +20,7 @@ bob     -       maxlogins 4
 
 
 @pytest.mark.parametrize(
-    "wanted, changed",
+    ("wanted", "changed"),
     [
         ({("bob", "nofile"): Limit(1024, 1024)}, {}),
         (
@@ -85,7 +85,7 @@ WantedBy=multi-user.target
 
 
 @pytest.mark.parametrize(
-    "wanted, old, new",
+    ("wanted", "old", "new"),
     [
         ({"nofile": Limit(1024, 1024)}, "", ""),
         ({"nofile": Limit(1024, 4096)}, "LimitNOFILE=1024", "LimitNOFILE=1024:4096"),
@@ -112,7 +112,7 @@ def test_an_assignment_in_another_section_is_not_ours():
 
 
 @pytest.mark.parametrize(
-    "name, full",
+    ("name", "full"),
     [("cron", "cron.service"), ("a.socket", "a.socket"), ("pg@15-main", "pg@15-main.service"), ("a.b", "a.b.service")],
 )
 def test_unit_names(name, full):
@@ -174,4 +174,4 @@ def test_editing_a_drop_in_sets_what_is_wanted_and_touches_nothing_else(lines, w
     assert drop_in.edit(edited, "Service", wanted) == edited
     foreign = [one for one in text.splitlines() if not one.startswith("Limit")]
     kept = [one for one in edited.splitlines() if not one.startswith("Limit")]
-    assert kept in (foreign, foreign + ["[Service]"])
+    assert kept in (foreign, [*foreign, "[Service]"])
