@@ -59,6 +59,8 @@ def down(name: str) -> bool:
     with record.locked(record.lab() / "lock", progress.say):
         known = record.read(name)
         stopped = record.stop(known, grace=5.0) if known else False
+        if known and "number" in known.data:
+            switch.hang_up(known.data["number"])
         _discard(name)
         record.forget(name)
         inventory.write()
@@ -81,7 +83,7 @@ def _prepare(name: str, lower: Path, binds, devices) -> dict:
     base = directory(name)
     paths = {part: str(base / part) for part in ("upper", "work", "root")}
     for path in (*paths.values(), str(lower)):
-        if set(path) & set(':,\\'):
+        if set(path) & set(":,\\"):
             raise record.LabError(f"{path}: overlayfs cannot take a colon, comma or backslash; set HOSTCRAFT_CACHE")
         Path(path).mkdir(parents=True, exist_ok=True)
     key = keys.make(base / "host_key", name)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: hostcraft.linux contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Start a recorded process in new namespaces, and run commands in the network namespace of one."""
+"""Start a recorded process in new namespaces, and run commands in the namespaces of one."""
 
 import json
 import subprocess
@@ -10,7 +10,8 @@ from pathlib import Path
 from lab import record
 
 ENTER = Path(__file__).with_name("enter.py")
-TIMEOUT = 30  # seconds for one short command
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+TIMEOUT = 30.0  # seconds for one short command
 
 
 def start(kind: str, name: str, namespaces: list[str], argv: list[str], host: dict | None, data: dict) -> record.Record:
@@ -20,11 +21,8 @@ def start(kind: str, name: str, namespaces: list[str], argv: list[str], host: di
     Raises ``LabError`` when the namespaces cannot be made.
     """
     spec = {"namespaces": namespaces, "log": data["log"], "argv": argv, "host": host}
-    starter = subprocess.Popen(
-        [sys.executable, "-I", "-S", ENTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, cwd="/",
-    )  # fmt: skip
-    with starter:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-I", "-S", ENTER], text=True, cwd="/", **pipes) as starter:
         starter.stdin.write(json.dumps(spec) + "\n")
         starter.stdin.flush()
         pid = starter.stdout.readline().strip()
@@ -36,15 +34,30 @@ def start(kind: str, name: str, namespaces: list[str], argv: list[str], host: di
     return started
 
 
-def run(pid: int, argv: list[str], text: str | None = None, timeout: float = TIMEOUT) -> str:
+def run(pid: int, argv: list[str], text: str = "", timeout: float = TIMEOUT) -> str:
     """Run a command of the machine in the network namespace of ``pid`` and return its output.
 
     ``text`` is its standard input. Raises ``LabError`` with its error output when it fails.
     """
-    command = ["nsenter", f"--net=/proc/{pid}/ns/net", "--", *argv]
-    done = subprocess.run(
-        command, input=text or "", capture_output=True, text=True, timeout=timeout, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}, check=False
-    )
+    return _run(["nsenter", f"--net=/proc/{pid}/ns/net", "--", *argv], argv, text, timeout)
+
+
+def run_inside(pid: int, argv: list[str], timeout: float = TIMEOUT) -> str:
+    """Run a command of the host whose process 1 is ``pid``, as root, and return its output.
+
+    Raises ``LabError`` with its error output when it fails or takes more than ``timeout`` seconds.
+    """
+    namespaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd"]
+    return _run(["nsenter", f"--target={pid}", *namespaces, "--", *argv], argv, "", timeout)
+
+
+def _run(command: list[str], shown: list[str], text: str, timeout: float) -> str:
+    try:
+        done = subprocess.run(
+            command, input=text, capture_output=True, text=True, timeout=timeout, env=ENVIRONMENT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise record.LabError(f"{' '.join(shown)}: no end after {timeout:.0f} s") from None
     if done.returncode:
-        raise record.LabError(f"{' '.join(argv)}: {done.stderr.strip() or done.stdout.strip()}")
+        raise record.LabError(f"{' '.join(shown)}: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout

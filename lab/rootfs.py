@@ -33,7 +33,7 @@ HOST_PACKAGES = (
     "libpam-modules",
     "nftables",
     "sudo",
-    "util-linux",
+    "iputils-ping",
 )
 OPS = 1000  # user and group id of the unprivileged user "ops"
 SSHD = """# The lab's own: one host key, key login only, no name look-ups.
@@ -53,8 +53,8 @@ class Recipe(NamedTuple):
     kind: str
     packages: tuple[str, ...] = HOST_PACKAGES
     files: tuple[tuple[str, int, str], ...] = ()  # path (no symlink in it), mode, text
-    hooks: tuple[str, ...] = ()  # mmdebstrap customize hooks, after all packages
-    exclude: tuple[str, ...] = ()  # further paths that dpkg leaves out
+    early: tuple[tuple[str, int, str], ...] = ()  # the same, but in place before any package is configured
+    hooks: tuple[str, ...] = ()  # shell text run after all packages, $1 is the root (mmdebstrap(1), --customize-hook)
 
 
 def host() -> Recipe:
@@ -107,21 +107,19 @@ def ensure(recipe: Recipe) -> Path:
 
 def build(recipe: Recipe, building: Path) -> None:
     """Make the root file system in building/root."""
-    files = building / "files"
-    for name, mode, text in recipe.files:
-        copy = files / name.lstrip("/")
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_text(text)
-        copy.chmod(mode)
+    copy = {}
+    for hook, files in (("extract", recipe.early), ("customize", recipe.files)):
+        stage(building / hook, files)
+        copy[hook] = f'--{hook}-hook=cp --recursive --no-preserve=ownership {building / hook}/. "$1"'
     (building / "sources.list").write_text(packages.sources())
     argv = [
         "mmdebstrap",
         *OPTIONS,
-        *(f"--dpkgopt=path-exclude={pattern}" for pattern in recipe.exclude),
         f"--include={','.join(recipe.packages)}",
         f'--customize-hook=useradd --root "$1" --create-home --shell /bin/bash --uid {OPS} ops',
+        copy["extract"],
+        copy["customize"],
         *(f"--customize-hook={hook}" for hook in recipe.hooks),
-        f'--customize-hook=cp --recursive --no-preserve=ownership {files}/. "$1"',
         SUITE,
         building / "root",
         building / "sources.list",
@@ -129,6 +127,16 @@ def build(recipe: Recipe, building: Path) -> None:
     environment = {"PATH": packages.PATH, "TMPDIR": str(building), "LC_ALL": "C.UTF-8"}
     log = cache.root() / "logs" / f"mmdebstrap-{recipe.kind}.log"
     progress.run(f"Make the root file system of a {recipe.kind} (once, cached)", argv, log, env=environment)
+
+
+def stage(directory: Path, files: tuple[tuple[str, int, str], ...]) -> None:
+    """Write the files of a recipe below ``directory``."""
+    directory.mkdir()
+    for name, mode, text in files:
+        copy = directory / name.lstrip("/")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(text)
+        copy.chmod(mode)
 
 
 def remove(directory: Path) -> None:

@@ -25,10 +25,10 @@ def up() -> record.Record:
     started = namespaces.start("switch", NAME, ["net"], ["/usr/bin/sleep", "infinity"], None, data)
     batch = f"""
 link set lo up
-link add lab0 type bridge
-addr add {SUBNET[OWN]}/{SUBNET.prefixlen} dev lab0
-addr add {SUBNET6[OWN]}/{SUBNET6.prefixlen} dev lab0 nodad
-link set lab0 up
+link add hub0 type bridge
+addr add {SUBNET[OWN]}/{SUBNET.prefixlen} dev hub0
+addr add {SUBNET6[OWN]}/{SUBNET6.prefixlen} dev hub0 nodad
+link set hub0 up
 """
     namespaces.run(started.pid, ["ip", "-batch", "-"], batch)
     return started
@@ -47,7 +47,7 @@ def plug(number: int, pid: int) -> None:
     switch = up()
     batch = f"""
 link add port{number} type veth peer name eth0 netns {pid}
-link set port{number} master lab0 up
+link set port{number} master hub0 up
 """
     namespaces.run(switch.pid, ["ip", "-batch", "-"], batch)
     batch = f"""
@@ -59,6 +59,17 @@ route add default via {SUBNET[OWN]}
 route add default via {SUBNET6[OWN]}
 """
     namespaces.run(pid, ["ip", "-batch", "-"], batch)
+
+
+def hang_up(number: int) -> None:
+    """Reset every connection from the controller to the host with this number.
+
+    Else an idle ssh connection (ControlPersist) would keep its socket, and with it the switch's
+    namespace, after both are gone. A kernel without CONFIG_INET_DIAG_DESTROY kills none (ss(8)).
+    """
+    running = record.read(NAME)
+    if running and record.alive(running):
+        namespaces.run(running.pid, ["ss", "-K", "-H", "dst", f"[{SUBNET6[number]}]", "or", "dst", str(SUBNET[number])])
 
 
 def free_number(taken: set[int]) -> int:

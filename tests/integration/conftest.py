@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,34 +23,34 @@ class Host(NamedTuple):
     name: str
     inventory: str
 
-    def module(self, name, arguments, *options):
-        """Run one module over SSH; return its result."""
-        ansible = shutil.which("ansible", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-        # Below -vvv the callback leaves the diff out.
-        argv = [
-            ansible,
-            self.name,
-            "-i",
-            self.inventory,
-            "-m",
-            name,
-            "-a",
-            json.dumps(arguments),
-            "-o",
-            "-vvv",
-            *options,
-        ]
-        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120, check=False)
-        lines = [line for line in done.stdout.splitlines() if line.startswith(f"{self.name} | ")]
-        assert lines, f"{argv} gave no result: {done.stdout}{done.stderr}"
-        head, _arrow, text = lines[0].partition("=> ")
-        # The callback moves these from the result to the screen.
-        said = {"failed": "FAILED" in head, "warnings": " ".join(done.stderr.split())}
-        return {**json.loads(text), **said}
+    def module(self, name, arguments, check=False):
+        """Run one module over SSH; return its result, warnings, diff and failure included."""
+        with tempfile.TemporaryDirectory() as directory:
+            book, answer = Path(directory) / "play.json", Path(directory) / "result.json"
+            tasks = [
+                {name: arguments, "register": "result", "ignore_errors": True, "check_mode": check},
+                {
+                    "ansible.builtin.copy": {"content": "{{ result | to_json }}", "dest": str(answer), "mode": "0600"},
+                    "delegate_to": "localhost",
+                    "vars": {"ansible_python_interpreter": sys.executable},
+                },
+            ]
+            book.write_text(json.dumps([{"hosts": self.name, "gather_facts": False, "tasks": tasks}]))
+            path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+            done = subprocess.run(
+                [shutil.which("ansible-playbook", path=path), "-i", self.inventory, str(book)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+            assert answer.exists(), done.stdout
+            return json.loads(answer.read_text())
 
-    def rlimit(self, *options, **arguments):
+    def rlimit(self, check=False, **arguments):
         """Run ``rlimit``; return its result."""
-        return self.module("hostcraft.linux.rlimit", arguments, *options)
+        return self.module("hostcraft.linux.rlimit", arguments, check)
 
     def ssh(self, *command, user="root", ok=(0,)):
         """Log in anew, run a command there, and return what it printed."""

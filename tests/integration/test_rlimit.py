@@ -30,7 +30,7 @@ def test_four_beats(clean):
     pid = sleeper(clean, 771)
     declared = [OPS, SLEEPERS]
     before = clean.state()
-    predicted = clean.rlimit("--check", limits=declared)
+    predicted = clean.rlimit(check=True, limits=declared)
     assert clean.state() == before
     assert limits(clean, pid) != (100, 200)
     applied = clean.rlimit(limits=declared)
@@ -78,7 +78,7 @@ def test_a_foreign_file_keeps_its_comments_and_order(clean):
 def test_a_line_that_wins_is_warned_of(clean):
     clean.write("/etc/security/limits.d/99-other.conf", "# x\nops - nofile 300\n")
     result = clean.rlimit(limits=[OPS])
-    assert "/etc/security/limits.d/99-other.conf:2: 'ops - nofile 300' wins over" in result["warnings"]
+    assert "/etc/security/limits.d/99-other.conf:2: 'ops - nofile 300' wins over" in result["warnings"][0]
     assert clean.ssh("ulimit -Hn", user="ops") == "300\n"
 
 
@@ -145,7 +145,7 @@ def test_info_round_trip_and_nearness(clean):
     assert process["pid"] == pid
     assert process["nearest"] == {"resource": "nofile", "percent": 75.0}
     assert process["use"]["nofile"] == len(clean.ssh(f"ls /proc/{pid}/fd").split()) == 3
-    ops = [one for one in found["limits"] if one.get("sessions") == ["ops"]][0]
+    ops = next(one for one in found["limits"] if one.get("sessions") == ["ops"])
     assert ops["resources"]["memlock"] == {"soft": 65536, "hard": 65536}
     again = clean.rlimit(limits=found["limits"])
     assert (again["failed"], again["changed"]) == (False, False), json.dumps(again)

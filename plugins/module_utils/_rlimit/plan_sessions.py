@@ -60,8 +60,8 @@ def _check(key, limit, state):
     ceiling = state.ceiling.get(name)
     if not state.privileged and None not in (limit.hard, ceiling) and limit.hard > ceiling:
         raise ReconcileError(
-            f"session '{domain}': no login here can get a hard limit of {show(name, limit.hard)} for {name}, only up to "
-            f"{show(name, ceiling)}, as the host lacks CAP_SYS_RESOURCE (a container?). pam_limits would shut these "
+            f"session '{domain}': no login here can get a hard limit of {show(name, limit.hard)} for {name}, only up "
+            f"to {show(name, ceiling)}, as the host lacks CAP_SYS_RESOURCE (a container?). pam_limits would shut these "
             f"users out, or leave them without the limit (Debian). Declare at most {show(name, ceiling)}"
         )
 

@@ -50,7 +50,7 @@ def limits(pid):
 
 
 def change(process, new):
-    """Give a process new limits, all of them or none as far as that can be had, and return what undoes it; None when it is gone.
+    """Give a process new limits, all or, as far as that can be had, none; return what undoes it, None when it is gone.
 
     :param new: ``{resource: Limit}`` with both sides set.
     :raises ReconcileError: names the process, the resource and the kernel's reason.

@@ -17,7 +17,7 @@ def options(*entries, **more):
 
 
 def selector(**conditions):
-    return dict({name: None for name in declare.SELECTOR_OPTIONS}, **conditions)
+    return dict(dict.fromkeys(declare.SELECTOR_OPTIONS), **conditions)
 
 
 def test_everything_at_once():

@@ -1,0 +1,44 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Needs Debian, Python 3.11 or newer and root; everything else is installed by the targets.
+PYTHON ?= python3
+SUITE = $(PYTHON) -m tests.tools.suite
+
+.PHONY: help fast lint sanity units import integration test demo bench clean distclean
+
+help: ## show this
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+fast: ## format, lint and unit tests, in seconds
+	@$(SUITE) ruff unit
+
+lint: ## every linter
+	@$(SUITE) ruff vermin changelog docs lint
+
+sanity: ## ansible-test sanity
+	@$(SUITE) sanity
+
+units: ## the unit tests on the oldest and newest Pythons
+	@$(SUITE) units-2.16 units-2.19 units-2.21
+
+import: ## build the collection and check it as Galaxy does
+	@$(SUITE) importer
+
+integration: ## the tests that meet a real sshd
+	@$(SUITE) integration
+
+test: ## everything that CI runs
+	@$(SUITE)
+
+demo: ## three hosts: plan, apply, second run, a wrong declaration
+	@$(PYTHON) -m tests.tools.demo
+
+bench: ## measure
+	@$(PYTHON) -m tests.tools.bench
+
+clean: ## stop all hosts of the lab that tests and demo have started
+	@for lab in test demo; do HOSTCRAFT_LAB=$$lab $(PYTHON) -m lab down; done
+
+distclean: clean ## remove the cache as well
+	@rm -rf "$$($(PYTHON) -c 'from lab import cache; print(cache.root())')"

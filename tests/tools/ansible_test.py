@@ -1,0 +1,58 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run ansible-test without containers: its Pythons are those of the machine."""
+
+import os
+import shutil
+from pathlib import Path
+
+from lab import cache, progress
+from tests.tools import collection, interpreters, venvs
+
+# The names under which ansible-test looks for a get-pip.py that it has fetched before, by core and Python.
+GET_PIP = ("20_3_4", "21_3_1", "23_1_2", "24_2", "25_2")
+UNITS = {"core216": "3.6", "core219": "3.11", "core221": "3.12"}
+
+
+class Skipped(Exception):
+    """Something cannot be tested on this machine; the message says what and why."""
+
+
+def sanity() -> None:
+    """Run all sanity tests of ansible-core 2.19 on Python 3.11."""
+    _run("core219", "3.11", ["sanity", "--python", "3.11"])
+
+
+def units(core: str) -> None:
+    """Run the unit tests on the oldest or newest Python that a core supports for modules. Raises ``Skipped``."""
+    version = UNITS[core]
+    _run(core, version, ["units", "--venv", "--python", version])
+
+
+def _run(core: str, version: str, argv: list[str]) -> None:
+    python = interpreters.find(version)
+    if python is None:
+        raise Skipped(f"no Python {version} on this machine, which {core} is tested with")
+    try:
+        venv = venvs.ensure(core)
+    except venvs.NoInterpreter as error:
+        raise Skipped(str(error)) from error
+    title = f"{argv[0]}-{core}-{version}"
+    tree = collection.copy(title)
+    environment = venvs.environment(venv)
+    own = interpreters.find(*venvs.PYTHONS[core])
+    paths = [str(venv / "bin"), *(str(one.parent) for one in (python, own) if one), environment["PATH"]]
+    environment |= {"HOME": str(_home()), "PATH": os.pathsep.join(paths)}
+    del environment["ANSIBLE_COLLECTIONS_PATH"]
+    command = [venv / "bin/ansible-test", *argv, "--color", "no"]
+    progress.run(f"ansible-test {title}", command, cache.root() / f"log/{title}.log", cwd=tree, env=environment)
+
+
+def _home() -> Path:
+    """Return a home of ansible-test's own, with the stand-in where it keeps what it has fetched."""
+    home = cache.root() / "ansible-test"
+    fetched = home / ".ansible/test/cache"
+    fetched.mkdir(parents=True, exist_ok=True)
+    for name in GET_PIP:
+        shutil.copyfile(Path(__file__).with_name("get_pip.py"), fetched / f"get_pip_{name}.py")
+    return home

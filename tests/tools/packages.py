@@ -1,0 +1,34 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Install the Debian packages that the tests and the demo need: ``python3 -m tests.tools.packages``."""
+
+import importlib.util
+import shutil
+import sys
+
+from lab import packages, progress, record
+
+
+def missing() -> list[str]:
+    """Return the packages that the toolchain lacks; what the lab needs is the lab's to say."""
+    wanted = [] if shutil.which("git") else ["git"]
+    # Debian splits ensurepip off its python3; every other build of Python has it.
+    if importlib.util.find_spec("ensurepip") is None:
+        wanted.append("python%d.%d-venv" % sys.version_info[:2])
+    return wanted
+
+
+def install() -> None:
+    """Install what is missing. Raises ``StepFailed`` or ``LabError`` when that fails."""
+    wanted = missing()
+    if wanted:
+        packages.apt(["update"], "Read the package lists")
+        packages.apt(["install", "--yes", "--no-install-recommends", *wanted], f"Install {', '.join(wanted)}")
+    packages.install()
+
+
+if __name__ == "__main__":
+    try:
+        install()
+    except (progress.StepFailed, record.LabError) as error:
+        sys.exit(str(error))
