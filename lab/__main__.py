@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-from lab import inventory, namespace_host, packages, progress, record, switch
+from lab import hypervisor, inventory, namespace_host, packages, progress, record, switch, vm
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,7 +40,39 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_ssh)
     commands.add_parser("inventory", help="write the Ansible inventory and print its path").set_defaults(run=_inventory)
     commands.add_parser("packages", help="install what the machine lacks").set_defaults(run=_packages)
+    machines = commands.add_parser("vm", help="virtual machines").add_subparsers(required=True, metavar="COMMAND")
+    for name, run, text in (
+        ("prepare", _vm_prepare, "boot a machine once and keep its state for later starts"),
+        ("up", _vm_up, "start a machine, from its saved state when there is one"),
+        ("down", _vm_down, "stop a machine and remove its disk"),
+    ):
+        command = machines.add_parser(name, help=text)
+        command.add_argument("name", metavar="NAME")
+        command.set_defaults(run=run)
+        if name == "up":
+            command.add_argument("--boot", action="store_true", help="boot, saved state or not")
+    commands.add_parser("hypervisor", help="start the host of the virtual machines").set_defaults(run=_hypervisor)
     return parser
+
+
+def _vm_prepare(options) -> int | None:
+    packages.install()
+    vm.prepare(options.name)
+
+
+def _vm_up(options) -> int | None:
+    packages.install()
+    vm.up(options.name, options.boot)
+    progress.say(f"{options.name} is up: python3 -m lab ssh {options.name}")
+
+
+def _vm_down(options) -> int | None:
+    progress.say(f"{options.name} {'stopped' if vm.down(options.name) else 'was not running'}")
+
+
+def _hypervisor(options) -> int | None:
+    packages.install()
+    progress.say(f"{hypervisor.NAME} is up at {hypervisor.up().data['address']}")
 
 
 def _up(options) -> int | None:
@@ -54,10 +86,12 @@ def _up(options) -> int | None:
 
 
 def _down(options) -> int | None:
-    known = {started.name: started for started in record.every()}
+    known = {started.name: started for started in sorted(record.every(), key=lambda one: one.kind != "vm")}
     for name in options.names or known:
         if name not in known:
             progress.say(f"{name} is not up")
+        elif known[name].kind == "vm":
+            progress.say(f"{name} {'stopped' if vm.down(name) else 'was not running'}")
         elif name != switch.NAME:
             was = "stopped" if namespace_host.down(name) else "was not running; its leftovers are removed"
             progress.say(f"{name} {was}")

@@ -1,4 +1,3 @@
-#!/usr/bin/python3 -IS
 # SPDX-FileCopyrightText: hostcraft.linux contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The process 1 of a namespace host: start its services, reap what is orphaned, end all on SIGTERM.

@@ -68,7 +68,7 @@ def managed(kind: str, more_packages: tuple[str, ...], services: tuple[tuple[str
         ("/etc/ssh/sshd_config.d/lab.conf", 0o644, SSHD),
         ("/etc/sudoers.d/lab", 0o440, "ops ALL=(ALL:ALL) NOPASSWD: ALL\n"),
         ("/etc/lab/services.json", 0o644, json.dumps(services)),
-        ("/usr/sbin/init", 0o755, Path(__file__).with_name("init.py").read_text()),
+        ("/usr/sbin/init", 0o755, "#!/usr/bin/python3 -IS\n" + Path(__file__).with_name("init.py").read_text()),
     )
     return Recipe(kind, HOST_PACKAGES + more_packages, files)
 

@@ -89,7 +89,7 @@ def tasks_against_ping(directory: Path) -> None:
 
 def processes(directory: Path) -> None:
     """(c): many processes changed by one task, against a loop of prlimit(1)."""
-    children = [subprocess.Popen(["sleep", "987.5"]) for _ in range(PROCESSES)]
+    children = [subprocess.Popen(["sleep", "987.5"]) for _number in range(PROCESSES)]
     try:
         empty = play([], directory)
         task = {

@@ -53,7 +53,7 @@ def _check(process, changes, state):
             raise ReconcileError(
                 f"{process.label}: raising the hard limit of {name} from {show(name, have)} to "
                 f"{show(name, limit.hard)} needs CAP_SYS_RESOURCE, which this task does not have (become is off, "
-                f"or the host is a container without it). Declare at most {show(name, have)}, or run where it is at hand"
+                f"or the host is a container without it). Declare at most {show(name, have)}, or run it elsewhere"
             )
     if process.uid != state.uid and not state.privileged:
         raise ReconcileError(

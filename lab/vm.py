@@ -1,0 +1,165 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Virtual machines on the hypervisor: booted once, saved, and started from that state ever after."""
+
+import shutil
+import subprocess
+import time
+import uuid
+from pathlib import Path
+
+from lab import cache, hypervisor, inventory, keys, progress, record, vm_image
+
+MEMORY = 768  # MiB
+FIRST_PORT = 2201
+BOOT = 400.0  # seconds in which a machine must answer after a boot without hardware acceleration
+RESTORE = 90.0
+
+
+def up(name: str, boot: bool = False) -> record.Record:
+    """Start the machine ``name`` and return its record; ssh then answers.
+
+    :param boot: boot afresh even when a saved state is there.
+    Raises ``LabError`` when it does not come up; its console log is named.
+    """
+    record.check_name("vm", name)
+    known = record.read(name)
+    if known and known.kind != "vm":
+        raise record.LabError(f"{name} is a {known.kind} already: choose another name")
+    host = hypervisor.up()
+    if known and _is_running(host, name):
+        return known
+    base = vm_image.ensure()
+    started = _record(name)
+    record.write(started)
+    inventory.write()
+    saved = base / f"saved-{name}"
+    if saved.is_dir() and not boot:
+        try:
+            _restore(host, started, saved)
+            return started
+        except record.LabError as error:
+            progress.say(f"{name}: the saved state cannot be used ({error}); booting instead")
+            _destroy(host, name)
+    _boot(host, started, base)
+    return started
+
+
+def prepare(name: str) -> None:
+    """Boot the machine ``name`` once and keep its state, unless that is done already."""
+    saved = vm_image.ensure() / f"saved-{name}"
+    if saved.is_dir():
+        return
+    started = up(name, boot=True)
+    host = hypervisor.up()
+    with progress.step(f"Save the state of {name}"):
+        hypervisor.run(host, ["virsh", "-q", "save", name, f"{hypervisor.IMAGES}/{name}.save"], 300.0)
+        building = saved.with_suffix(".building")
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir()
+        for ending in ("save", "qcow2"):
+            shutil.copyfile(hypervisor.disks() / f"{name}.{ending}", building / f"{name}.{ending}")
+        building.rename(saved)
+    _forget(host, started.name)
+
+
+def down(name: str) -> bool:
+    """Stop the machine and remove its disk; return whether it was running."""
+    known = record.read("hypervisor")
+    if not known or not record.alive(known):
+        record.forget(name)
+        return False
+    was = _is_running(known, name)
+    _forget(known, name)
+    return was
+
+
+def ssh(name: str, command: str, timeout: float = 60.0) -> subprocess.CompletedProcess:
+    """Run a command in the machine; the result has its exit status, output and errors."""
+    argv = ["ssh", "-F", str(inventory.ssh_config()), "-o", "ConnectTimeout=10", name, command]
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def wait_for_ssh(name: str, timeout: float) -> None:
+    """Wait until a login succeeds. Raises ``LabError`` after ``timeout`` seconds."""
+    with progress.step(f"Wait for ssh of {name}") as waiting:
+
+        def ready() -> bool:
+            try:
+                done = ssh(name, "true", 30.0)
+            except subprocess.TimeoutExpired:
+                return False
+            waiting(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "")
+            return done.returncode == 0
+
+        record.wait_for(f"ssh of {name} (console: {hypervisor.disks() / f'{name}.console'})", ready, timeout, 0.5)
+
+
+def _boot(host: record.Record, started: record.Record, base: Path) -> None:
+    name = started.name
+    with progress.step(f"Boot {name}"):
+        disk = f"{hypervisor.IMAGES}/{name}.qcow2"
+        raw = f"{hypervisor.BASE}/{base.name}/disk.raw"
+        hypervisor.run(host, ["qemu-img", "create", "-q", "-f", "qcow2", "-b", raw, "-F", "raw", disk])
+        (hypervisor.disks() / f"{name}.xml").write_text(_xml(started, f"{hypervisor.BASE}/{base.name}"))
+        hypervisor.run(host, ["virsh", "-q", "create", f"{hypervisor.IMAGES}/{name}.xml"])
+    wait_for_ssh(name, BOOT)
+    with progress.step(f"Wait until {name} has settled"):
+        ssh(name, "systemctl is-system-running --wait", BOOT)
+
+
+def _restore(host: record.Record, started: record.Record, saved: Path) -> None:
+    name = started.name
+    with progress.step(f"Restore {name}"):
+        shutil.copyfile(saved / f"{name}.qcow2", hypervisor.disks() / f"{name}.qcow2")
+        state = f"{hypervisor.BASE}/{saved.parent.name}/{saved.name}/{name}.save"
+        hypervisor.run(host, ["virsh", "-q", "restore", state], 120.0)
+    wait_for_ssh(name, RESTORE)
+    done = ssh(name, f"date -u -s @{int(time.time())}")
+    if done.returncode:
+        raise record.LabError(f"{name}: its clock cannot be set: {done.stderr.strip()}")
+
+
+def _record(name: str) -> record.Record:
+    """Return the record of a machine; port and addresses follow from its number."""
+    known = record.read(name)
+    if known:
+        return known
+    taken = {one.data["port"] for one in record.every("vm")}
+    port = next(one for one in range(FIRST_PORT, FIRST_PORT + 100) if one not in taken)
+    host_key = keys.public(cache.root() / "keys" / "vm_host_key")
+    data = {"hypervisor": hypervisor.NAME, "address": "127.0.0.1", "port": port, "host_key": host_key}
+    return record.Record("vm", name, 0, "", data)
+
+
+def _xml(started: record.Record, base: str) -> str:
+    number = started.data["port"] - FIRST_PORT
+    mac = f"52:54:00:c0:{number:02x}"
+    nics = [
+        f"    <interface type='bridge'><source bridge='{bridge}'/><mac address='{mac}:{index:02x}'/>"
+        f"<model type='virtio'/><address type='pci' domain='0' bus='0' slot='0x{0x10 + index:02x}' function='0'/>"
+        "<rom enabled='no'/></interface>"
+        for index, bridge in enumerate(hypervisor.BRIDGES, 1)
+    ]
+    return Path(__file__).with_name("domain.xml").read_text().format(
+        accelerator="qemu", name=started.name, uuid=uuid.uuid5(uuid.NAMESPACE_DNS, started.name), memory=MEMORY,
+        base=base, disk=f"{hypervisor.IMAGES}/{started.name}.qcow2", images=hypervisor.IMAGES, nics="\n".join(nics),
+        port=started.data["port"], mac=mac,
+    )  # fmt: skip
+
+
+def _is_running(host: record.Record, name: str) -> bool:
+    return name in hypervisor.run(host, ["virsh", "-q", "list", "--name"]).split()
+
+
+def _destroy(host: record.Record, name: str) -> None:
+    if _is_running(host, name):
+        hypervisor.run(host, ["virsh", "-q", "destroy", name])
+
+
+def _forget(host: record.Record, name: str) -> None:
+    _destroy(host, name)
+    for file in hypervisor.disks().glob(f"{name}.*"):
+        file.unlink()
+    record.forget(name)
+    inventory.write()
