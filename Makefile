@@ -5,7 +5,7 @@
 PYTHON ?= python3
 SUITE = $(PYTHON) -m tests.tools.suite
 
-.PHONY: help fast lint sanity units import integration test demo bench clean distclean
+.PHONY: help fast lint sanity units import integration molecule test demo demo-vm bench clean distclean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,12 @@ test: ## everything that CI runs
 
 demo: ## three hosts: plan, apply, second run, a wrong declaration
 	@$(PYTHON) -m tests.tools.demo
+
+demo-vm: ## the same story told by Molecule on a virtual machine, with systemd, PAM and a reboot
+	@$(PYTHON) -m tests.tools.scenarios
+
+molecule: ## the Molecule scenarios, as the suite runs them
+	@$(SUITE) molecule
 
 bench: ## measure
 	@$(PYTHON) -m tests.tools.bench

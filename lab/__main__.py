@@ -102,7 +102,8 @@ def _down(options) -> int | None:
 
 def _list(options) -> int | None:
     for known in record.every():
-        state = "up" if record.alive(known) else "dead"
+        running = vm.is_running(known.name) if known.kind == "vm" else record.alive(known)
+        state = "up" if running else "dead"
         print(f"{known.name:20} {known.kind:10} {state:5} {known.data.get('address', '-'):15} pid {known.pid}")
 
 

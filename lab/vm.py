@@ -65,7 +65,7 @@ def prepare(name: str) -> None:
 
 def down(name: str) -> bool:
     """Stop the machine and remove its disk; return whether it was running."""
-    known = record.read("hypervisor")
+    known = record.read(hypervisor.NAME)
     if not known or not record.alive(known):
         record.forget(name)
         return False
@@ -146,6 +146,12 @@ def _xml(started: record.Record, base: str) -> str:
         base=base, disk=f"{hypervisor.IMAGES}/{started.name}.qcow2", images=hypervisor.IMAGES, nics="\n".join(nics),
         port=started.data["port"], mac=mac,
     )  # fmt: skip
+
+
+def is_running(name: str) -> bool:
+    """Tell whether the machine ``name`` runs."""
+    host = record.read(hypervisor.NAME)
+    return host is not None and record.alive(host) and _is_running(host, name)
 
 
 def _is_running(host: record.Record, name: str) -> bool:

@@ -9,15 +9,10 @@ import sys
 
 from lab import progress, record
 from tests.tools import collection, packages, venvs
+from tests.tools.scenarios import lab
 
 HOSTS = ("alpha", "beta", "gamma")
 PLAYBOOK = "hostcraft.linux.set_limits"
-
-
-def lab(*arguments: str) -> str:
-    """Run the command of the lab; return what it printed."""
-    argv = [sys.executable, "-m", "lab", *arguments]
-    return subprocess.run(argv, cwd=collection.ROOT, stdout=subprocess.PIPE, text=True, timeout=600, check=True).stdout
 
 
 def play(inventory: str, declaration: str, *options: str, shown: bool = True) -> tuple[int, str]:

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from lab import cache, progress
-from tests.tools import ansible_test, collection, packages, venvs
+from tests.tools import ansible_test, collection, packages, scenarios, venvs
 
 ROOT = collection.ROOT
 MODULES = ("plugins/modules", "plugins/module_utils")
@@ -79,6 +79,11 @@ def importer() -> None:
     progress.run("galaxy-importer", argv, log, cwd=work, env=environment)
 
 
+def lab() -> None:
+    """Run the tests of the lab itself."""
+    tool("lab tests", "python", "-m", "pytest", "-q", "tests/lab")
+
+
 def integration() -> None:
     """Run the tests that meet a real sshd on namespace hosts."""
     tool("integration tests", "python", "-m", "pytest", "-q", "tests/integration")
@@ -97,16 +102,18 @@ LANES = (
         "vermin": vermin,
         "changelog": changelog,
         "docs": docs,
+        "lint": lint,
         "sanity": ansible_test.sanity,
         "importer": importer,
-    },
-    {
-        "integration": integration,
-        "demo": demo,
-        "lint": lint,
         "units-2.16": lambda: ansible_test.units("core216"),
         "units-2.19": lambda: ansible_test.units("core219"),
         "units-2.21": lambda: ansible_test.units("core221"),
+    },
+    {
+        "lab": lab,
+        "integration": integration,
+        "demo": demo,
+        "molecule": scenarios.suite,
     },
 )
 

@@ -1,0 +1,105 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab's own promises: hosts that can be reached, nothing left behind, nothing foreign stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def lab(*arguments, ok=0):
+    """Run the command of the lab; return its output."""
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == ok, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def traces():
+    """Return what the lab could leave behind: mounts, and processes in network namespaces that are not ours."""
+    own = os.readlink("/proc/self/ns/net")
+    foreign = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.readlink(process / "ns/net") != own and (process / "cmdline").read_bytes():
+                foreign.add(int(process.name))
+        except OSError:
+            continue
+    return Path("/proc/self/mounts").read_text(), foreign
+
+
+@pytest.fixture(autouse=True)
+def instance(monkeypatch):
+    """A lab instance of the test's own, which ends with it; nothing may be left of it."""
+    monkeypatch.setenv("HOSTCRAFT_LAB", "self-test")
+    lab("down")
+    before = traces()
+    yield
+    lab("down")
+    mounts, processes = traces()
+    assert mounts == before[0]
+    assert processes <= before[1]
+
+
+def test_hosts_come_up_are_reached_and_go():
+    lab("up", "one", "two")
+    assert lab("ssh", "one", "hostname; id -u") == "one\n0\n"
+    assert lab("ssh", "two", "ping -c 1 -W 5 10.203.0.2 >/dev/null && echo reached") == "reached\n"
+    listed = {line.split()[0]: line.split()[2] for line in lab("list").splitlines()}
+    assert listed == {"one": "up", "two": "up", "switch": "up"}
+    inventory = json.loads(Path(lab("inventory").split()[-1]).read_text())
+    assert set(inventory["all"]["children"]["namespace_hosts"]["hosts"]) == {"one", "two"}
+    pids = [line.split()[-1] for line in lab("list").splitlines()]
+    lab("up", "one", "two")
+    assert [line.split()[-1] for line in lab("list").splitlines()] == pids
+    lab("down", "one")
+    assert "one" not in lab("list")
+    assert lab("ssh", "two", "true") == ""
+
+
+def test_what_a_host_changes_is_its_own():
+    passwd = Path("/etc/passwd").read_text()
+    lab("up", "one")
+    lab("ssh", "one", "echo gone > /etc/passwd; mount -t tmpfs none /mnt; hostname other")
+    assert Path("/etc/passwd").read_text() == passwd
+    assert os.uname().nodename != "other"
+
+
+def test_a_process_that_was_not_started_by_the_lab_is_not_stopped():
+    lab("up", "one")
+    records = list(Path(lab("inventory").split()[-1]).parent.glob("records/one.json"))
+    kept = records[0].read_text()
+    stranger = subprocess.Popen(["sleep", "60"])
+    try:
+        records[0].write_text(json.dumps({**json.loads(kept), "pid": stranger.pid}))
+        lab("down", "one")
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+        os.kill(json.loads(kept)["pid"], signal.SIGTERM)
+        time.sleep(2)
+
+
+def test_a_start_that_was_killed_is_cleaned_up():
+    starting = subprocess.Popen([sys.executable, "-m", "lab", "up", "one"], cwd=ROOT, stdout=subprocess.DEVNULL)
+    time.sleep(0.4)
+    starting.kill()
+    starting.wait()
+    lab("up", "one")
+    assert lab("ssh", "one", "echo well") == "well\n"
+
+
+def test_errors_say_what_to_do():
+    assert "choose another" in lab("up", "switch", ok=1)
+    assert "lower-case letter" in lab("up", "No_Name", ok=1)
+    assert "is not up: start it" in lab("ssh", "nowhere", ok=1)

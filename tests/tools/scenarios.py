@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Molecule scenarios, on one virtual machine: ``python3 -m tests.tools.scenarios [SCENARIO...]``; none: all."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from lab import cache, packages, progress
+from tests.tools import collection, venvs
+
+MACHINE = "vm1"
+WHERE = collection.ROOT / "extensions/molecule"
+
+
+def names() -> list[str]:
+    """Return the names of all scenarios."""
+    return sorted(one.parent.name for one in WHERE.glob("*/molecule.yml"))
+
+
+def run(name: str, log: Path | None = None) -> None:
+    """Run one scenario on the machine, started from its saved state; show it, or keep its output in ``log``.
+
+    Raises ``StepFailed`` when it fails.
+    """
+    inventory = lab("inventory").split()[-1]
+    venv = venvs.ensure("main")
+    # Molecule reads the shared config.yml only when it runs at the root of the collection.
+    environment = venvs.environment(venv) | {"HOSTCRAFT_INVENTORY": inventory}
+    argv = [venv / "bin/molecule", "test", "--scenario-name", name]
+    if log:
+        progress.run(f"molecule {name}", argv, log, cwd=collection.ROOT, env=environment)
+    elif subprocess.run(argv, cwd=collection.ROOT, env=environment, check=False).returncode:
+        raise progress.StepFailed(f"molecule {name} failed")
+
+
+def start() -> None:
+    """Start the machine, which is booted and saved first when there is no saved state."""
+    for command in ("prepare", "up"):
+        subprocess.run([sys.executable, "-m", "lab", "vm", command, MACHINE], cwd=collection.ROOT, check=True)
+
+
+def lab(*arguments: str) -> str:
+    """Run the command of the lab and return what it printed."""
+    argv = [sys.executable, "-m", "lab", *arguments]
+    return subprocess.run(argv, cwd=collection.ROOT, stdout=subprocess.PIPE, text=True, timeout=600, check=True).stdout
+
+
+def suite() -> None:
+    """Run all scenarios as a step of the test suite."""
+    start()
+    for name in names():
+        run(name, cache.root() / f"log/molecule-{name}.log")
+
+
+def main() -> int:
+    """Run the scenarios named on the command line where they can be seen; return the exit status."""
+    os.environ["HOSTCRAFT_LAB"] = "demo"
+    try:
+        packages.install()
+        collection.install()
+        start()
+        for name in sys.argv[1:] or names():
+            run(name)
+    except (progress.StepFailed, subprocess.SubprocessError) as error:
+        progress.say(f"FAILED: {error}")
+        return 1
+    finally:
+        lab("down")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
