@@ -10,7 +10,6 @@ from pathlib import Path
 from lab import cache, progress
 from tests.tools import collection, packages, venvs
 
-
 PEERS = "ansible==12.3.0"  # brings community.general, which is measured against; Galaxy is not needed for it
 
 
