@@ -14,7 +14,7 @@ fast: ## format, lint and unit tests, in seconds
 	@$(SUITE) ruff unit
 
 lint: ## every linter
-	@$(SUITE) ruff vermin changelog docs lint
+	@$(SUITE) ruff vermin mypy changelog docs lint
 
 sanity: ## ansible-test sanity
 	@$(SUITE) sanity

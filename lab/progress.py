@@ -3,6 +3,8 @@
 """Tell the person in front of the terminal what is done, since when, and what is waited for."""
 
 import contextlib
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -61,13 +63,19 @@ def step(title: str):
 def run(title: str, argv, log: Path, **popen) -> None:
     """Run a command as a step, its output kept in the file ``log``.
 
+    The command has a process group of its own, so that what it has started is stopped with it.
     Raises ``StepFailed`` on a non-zero exit status, after showing the last ``TAIL`` lines.
     ``popen`` is handed to ``subprocess.Popen`` (env, cwd, ...).
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with step(title) as waiting, open(log, "wb") as out:
         process = subprocess.Popen(
-            [str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, **popen
+            [str(a) for a in argv],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            **popen,
         )
         try:
             while True:
@@ -78,7 +86,7 @@ def run(title: str, argv, log: Path, **popen) -> None:
                     waiting(last_line(log))
         finally:
             if process.poll() is None:
-                process.terminate()
+                os.killpg(process.pid, signal.SIGTERM)
                 process.wait()
         if status:
             lines = log.read_text(errors="replace").splitlines()[-TAIL:]

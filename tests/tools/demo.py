@@ -4,6 +4,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -17,7 +18,7 @@ PLAYBOOK = "hostcraft.linux.set_limits"
 
 def play(inventory: str, declaration: str, *options: str, shown: bool = True) -> tuple[int, str]:
     """Run the playbook with a declaration of tests/demo; return its exit status and output, which is shown."""
-    venv = venvs.ensure("main")
+    venv = venvs.ensure("core219")
     argv = [str(venv / "bin/ansible-playbook"), "-i", inventory, "-e", f"@tests/demo/{declaration}", *options, PLAYBOOK]
     if shown:
         print(
@@ -88,6 +89,7 @@ def _steps(output: str) -> list[str]:
 def main() -> int:
     """Run the demo; return the exit status."""
     os.environ["HOSTCRAFT_LAB"] = "demo"
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         packages.install()
         collection.install()
@@ -96,6 +98,9 @@ def main() -> int:
     except (progress.StepFailed, record.LabError, subprocess.SubprocessError) as error:
         progress.say(f"FAILED: {error}")
         return 1
+    except KeyboardInterrupt:
+        progress.say("STOPPED: interrupted")
+        return 130
     finally:
         lab("down")
     progress.say("That was the demo; the hosts are gone again.")

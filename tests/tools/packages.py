@@ -8,6 +8,8 @@ import sys
 
 from lab import packages, progress, record
 
+Failed = (progress.StepFailed, record.LabError)
+
 
 def missing() -> list[str]:
     """Return the packages that the toolchain lacks; what the lab needs is the lab's to say."""
@@ -30,5 +32,5 @@ def install() -> None:
 if __name__ == "__main__":
     try:
         install()
-    except (progress.StepFailed, record.LabError) as error:
+    except Failed as error:
         sys.exit(str(error))

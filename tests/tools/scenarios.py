@@ -3,12 +3,13 @@
 """The Molecule scenarios, on one virtual machine: ``python3 -m tests.tools.scenarios [SCENARIO...]``; none: all."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from lab import cache, packages, progress
-from tests.tools import collection, venvs
+from lab import cache, progress
+from tests.tools import collection, packages, venvs
 
 MACHINE = "vm1"
 WHERE = collection.ROOT / "extensions/molecule"
@@ -49,6 +50,9 @@ def lab(*arguments: str) -> str:
 
 def suite() -> None:
     """Run all scenarios as a step of the test suite."""
+    if not names():
+        raise progress.StepFailed(f"no scenario in {WHERE}")
+    collection.install()
     start()
     for name in names():
         run(name, cache.root() / f"log/molecule-{name}.log")
@@ -57,6 +61,7 @@ def suite() -> None:
 def main() -> int:
     """Run the scenarios named on the command line where they can be seen; return the exit status."""
     os.environ["HOSTCRAFT_LAB"] = "demo"
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         packages.install()
         collection.install()
@@ -66,6 +71,9 @@ def main() -> int:
     except (progress.StepFailed, subprocess.SubprocessError) as error:
         progress.say(f"FAILED: {error}")
         return 1
+    except KeyboardInterrupt:
+        progress.say("STOPPED: interrupted")
+        return 130
     finally:
         lab("down")
     return 0

@@ -2,16 +2,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The test suite: ``python3 -m tests.tools.suite [STEP...]``; without names, all that CI runs.
 
-Two lanes run at once, one for each core of a small machine. The last line counts the steps.
+Two steps run at once, one for each core of a small machine. The last line counts the steps.
 """
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from pathlib import Path
 
 from lab import cache, progress
@@ -19,6 +21,8 @@ from tests.tools import ansible_test, collection, packages, scenarios, venvs
 
 ROOT = collection.ROOT
 MODULES = ("plugins/modules", "plugins/module_utils")
+LIMIT = 40 * 60.0  # seconds after which something hangs
+GRACE = 60.0  # seconds that a program has to clean up after SIGTERM
 
 
 def tool(title: str, *argv, cwd: Path = ROOT, **variables) -> None:
@@ -45,13 +49,25 @@ def vermin() -> None:
     tool("vermin", "vermin", "--no-tips", "-t=3.6-", "--violations", *MODULES)
 
 
+def mypy() -> None:
+    """Check the types of what the modules are made of."""
+    tree = collection.copy("mypy")
+    package = "ansible_collections.hostcraft.linux.plugins.module_utils"
+    kept = cache.root() / "mypy"
+    tool(
+        "mypy", "mypy", "--explicit-package-bases", "--namespace-packages", "--cache-dir", kept, "-p", package,
+        cwd=tree.parents[2],
+    )  # fmt: skip
+
+
 def changelog() -> None:
     """Check the changelog fragments."""
     tool("antsibull-changelog lint", "antsibull-changelog", "lint")
 
 
 def lint() -> None:
-    """Run ansible-lint with the profile production."""
+    """Run ansible-lint with the profile production; it looks for modules and roles where they are installed."""
+    collection.install()
     tool("ansible-lint", "ansible-lint", "--profile", "production", "--offline")
 
 
@@ -86,6 +102,7 @@ def lab() -> None:
 
 def integration() -> None:
     """Run the tests that meet a real sshd on namespace hosts."""
+    collection.install()
     tool("integration tests", "python", "-m", "pytest", "-q", "tests/integration")
 
 
@@ -95,86 +112,145 @@ def demo() -> None:
     progress.run("demo", [sys.executable, "-m", "tests.tools.demo"], log, cwd=ROOT)
 
 
-LANES = (
-    {
-        "ruff": ruff,
-        "unit": unit,
-        "vermin": vermin,
-        "changelog": changelog,
-        "docs": docs,
-        "lint": lint,
-        "sanity": ansible_test.sanity,
-        "importer": importer,
-        "units-2.16": lambda: ansible_test.units("core216"),
-        "units-2.19": lambda: ansible_test.units("core219"),
-        "units-2.21": lambda: ansible_test.units("core221"),
-    },
-    {
-        "lab": lab,
-        "integration": integration,
-        "demo": demo,
-        "molecule": scenarios.suite,
-    },
-)
+# Steps that start hosts run one after another: the lab's own tests look for traces on the whole machine.
+ON_HOSTS = {
+    "lab": lab,
+    "integration": integration,
+    "demo": demo,
+    "molecule": scenarios.suite,
+}
+# In the order in which they start: what fails fastest first, then what takes longest.
+OTHERS = {
+    "ruff": ruff,
+    "vermin": vermin,
+    "mypy": mypy,
+    "unit": unit,
+    "sanity": ansible_test.sanity,
+    "importer": importer,
+    "units-2.16": lambda: ansible_test.units("core216"),
+    "units-2.21": lambda: ansible_test.units("core221"),
+    "units-2.19": lambda: ansible_test.units("core219"),
+    "docs": docs,
+    "lint": lint,
+    "changelog": changelog,
+}
+STEPS = OTHERS | ON_HOSTS
 
 
-def run(names: list[str]) -> dict[str, tuple[str, float]]:
-    """Run the steps named and return ``{step: (result, seconds)}``; a failure does not stop the others."""
-    results: dict[str, tuple[str, float]] = {}
-    lanes = [threading.Thread(target=_lane, args=(lane, names, results)) for lane in LANES]
-    for lane in lanes:
-        lane.start()
-    for lane in lanes:
-        lane.join()
-    return results
+class Results(dict):
+    """``{step: (result, seconds)}``, filled by the workers."""
+
+    def count(self, kind: str) -> int:
+        """Return how many steps ended as ``kind``."""
+        return sum(result == kind for result, _seconds in self.values())
 
 
-def _lane(steps, names, results) -> None:
-    for name in [one for one in steps if one in names]:
-        began, result = time.monotonic(), "passed"
-        try:
-            steps[name]()
-        except ansible_test.Skipped as reason:
-            result = "skipped"
-            progress.say(f"{name} SKIPPED: {reason}")
-        except Exception as error:  # noqa: BLE001 whatever it is, the other steps still run and this one has failed
-            result = "failed"
-            progress.say(f"{name} FAILED: {error}")
-        results[name] = (result, time.monotonic() - began)
+def run(names: list[str], results: Results) -> None:
+    """Run the steps named; a failure does not stop the others.
+
+    Raises ``KeyboardInterrupt`` (Ctrl-C, SIGTERM) or ``TimeoutError``; the steps that ran are then stopped.
+    """
+    on_hosts, others = (deque(name for name in group if name in names) for group in (ON_HOSTS, OTHERS))
+    # Who has no more hosts to start helps with the others.
+    lanes = ((others,), (on_hosts, others))
+    workers = [threading.Thread(target=_work, args=(lane, results)) for lane in lanes]
+    deadline = time.monotonic() + LIMIT
+    try:
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join(max(0.0, deadline - time.monotonic()))
+        if any(worker.is_alive() for worker in workers):
+            raise TimeoutError(f"not done after {LIMIT / 60:.0f} minutes")
+    finally:
+        on_hosts.clear()
+        others.clear()
+        _stop(workers)
 
 
-def _stop_children(_number, _frame) -> None:
+def _work(queues: tuple[deque, ...], results: Results) -> None:
+    for queue in queues:
+        while True:
+            try:
+                name = queue.popleft()
+            except IndexError:
+                break
+            results[name] = _result(name)
+
+
+def _result(name: str) -> tuple[str, float]:
+    began, result = time.monotonic(), "passed"
+    try:
+        STEPS[name]()
+    except ansible_test.Skipped as reason:
+        result = "skipped"
+        progress.say(f"{name} SKIPPED: {reason}")
+    except Exception as error:  # noqa: BLE001 whatever it is, the other steps still run and this one has failed
+        result = "failed"
+        progress.say(f"{name} FAILED: {error}")
+    return result, time.monotonic() - began
+
+
+def _stop(workers: list[threading.Thread]) -> None:
+    """Stop what the workers still run, and wait for them."""
+    told: set[int] = set()
+    patience = time.monotonic() + GRACE
+    while any(worker.is_alive() for worker in workers):
+        late = time.monotonic() > patience
+        for child in _children() if late else _children() - told:
+            _signal(child, signal.SIGKILL if late else signal.SIGTERM)
+            told.add(child)
+        time.sleep(0.2)
+    for child in told:  # what did not end with the program that had started it
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)
+
+
+def _children() -> set[int]:
+    children: set[int] = set()
     for task in Path("/proc/self/task").iterdir():
-        for child in (task / "children").read_text().split():
-            os.kill(int(child), signal.SIGTERM)
+        with contextlib.suppress(OSError):  # a thread that ended meanwhile
+            children.update(int(child) for child in (task / "children").read_text().split())
+    return children
+
+
+def _signal(child: int, number: signal.Signals) -> None:
+    """Signal a child, and the rest of its process group when it leads one."""
+    with contextlib.suppress(ProcessLookupError):
+        (os.killpg if os.getpgid(child) == child else os.kill)(child, number)
+
+
+def _report(names: list[str], results: Results) -> None:
+    print()
+    for name in (one for one in STEPS if one in names):
+        result, seconds = results.get(name, ("not run", 0.0))
+        print(f"{name:14} {result:8} {seconds:7.1f} s")
+    more = f", {results.count('skipped')} skipped" if results.count("skipped") else ""
+    print(f"\n{results.count('passed')} passed, {results.count('failed')} failed{more}", flush=True)
 
 
 def main() -> int:
     """Run the suite; return the exit status."""
-    known = [name for lane in LANES for name in lane]
     parser = argparse.ArgumentParser(prog="python3 -m tests.tools.suite", description=__doc__)
-    parser.add_argument("steps", nargs="*", metavar="STEP", help=f"one of {', '.join(known)}")
-    names = parser.parse_args().steps or known
-    unknown = sorted(set(names) - set(known))
+    parser.add_argument("steps", nargs="*", metavar="STEP", help=f"one of {', '.join(STEPS)}")
+    names = parser.parse_args().steps or list(STEPS)
+    unknown = sorted(set(names) - set(STEPS))
     if unknown:
         parser.error(f"no such step: {', '.join(unknown)}")
     # The suite's own lab, so that hosts which someone works with are left alone.
     os.environ["HOSTCRAFT_LAB"] = "test"
-    signal.signal(signal.SIGTERM, _stop_children)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    results = Results()
     try:
         packages.install()
-        collection.install()
-        results = run(names)
+        run(names, results)
+    except (KeyboardInterrupt, TimeoutError, *packages.Failed) as error:
+        progress.say(f"STOPPED: {str(error) or 'interrupted'}")
     finally:
-        subprocess.run([sys.executable, "-m", "lab", "down"], cwd=ROOT, timeout=300, check=True)
-    print()
-    for name in names:
-        result, seconds = results[name]
-        print(f"{name:14} {result:8} {seconds:7.1f} s")
-    count = {kind: sum(result == kind for result, _s in results.values()) for kind in ("passed", "failed", "skipped")}
-    more = f", {count['skipped']} skipped" if count["skipped"] else ""
-    print(f"\n{count['passed']} passed, {count['failed']} failed{more}")
-    return 1 if count["failed"] or not count["passed"] else 0
+        if set(names).intersection(ON_HOSTS):
+            subprocess.run([sys.executable, "-m", "lab", "down"], cwd=ROOT, timeout=300, check=True)
+    _report(names, results)
+    return 0 if results.count("failed") == 0 and len(results) == len(names) > results.count("skipped") else 1
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lab import cache, progress
+from lab import cache, progress, record
 from tests.tools import interpreters
 
 # The Pythons that each can run on, best first: those that its ansible-core supports as a controller.
@@ -63,7 +63,8 @@ def environment(venv: Path) -> dict[str, str]:
     return kept | {
         "PATH": os.pathsep.join([str(venv / "bin"), *os.get_exec_path()]),
         "ANSIBLE_CONFIG": str(nothing),
-        "ANSIBLE_HOME": str(cache.root() / "ansible"),
+        # Its control sockets are named after the host, and each lab may have a host of the same name.
+        "ANSIBLE_HOME": str(record.lab() / "ansible"),
         "ANSIBLE_COLLECTIONS_PATH": str(cache.root() / "collections"),
         "PIP_CACHE_DIR": str(cache.root() / "pip"),
         "LC_ALL": "C.UTF-8",
@@ -92,7 +93,7 @@ def _make(path: Path, python: Path, packages: list) -> None:
     shutil.rmtree(path, ignore_errors=True)
     log = cache.root() / "log" / f"venv-{path.name}.log"
     progress.run(f"Make the environment {path.name}", [python, "-m", "venv", path], log)
-    # Compiled in the background by whoever imports it first: most of what is installed is never imported.
+    # Python compiles what is imported when it is; most of what is installed never is, and that is a third of the time.
     install = [path / "bin/python", "-m", "pip", "install", "--no-compile", "--progress-bar", "off", *packages]
     progress.run(f"Install its packages ({path.name})", install, log, env=environment(path))
 
