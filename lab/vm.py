@@ -8,7 +8,7 @@ import time
 import uuid
 from pathlib import Path
 
-from lab import cache, hypervisor, inventory, keys, progress, record, vm_image
+from lab import accelerator, cache, hypervisor, inventory, keys, progress, record, vm_image
 
 MEMORY = 768  # MiB
 FIRST_PORT = 2201
@@ -30,10 +30,11 @@ def up(name: str, boot: bool = False) -> record.Record:
     if known and _is_running(host, name):
         return known
     base = vm_image.ensure()
+    kind = accelerator.choose(host, f"{hypervisor.BASE}/{base.name}")
     started = _record(name)
     record.write(started)
     inventory.write()
-    saved = base / f"saved-{name}"
+    saved = _saved(base, kind, name)
     if saved.is_dir() and not boot:
         try:
             _restore(host, started, saved)
@@ -41,17 +42,17 @@ def up(name: str, boot: bool = False) -> record.Record:
         except record.LabError as error:
             progress.say(f"{name}: the saved state cannot be used ({error}); booting instead")
             _destroy(host, name)
-    _boot(host, started, base)
+    _boot(host, started, base, kind)
     return started
 
 
 def prepare(name: str) -> None:
     """Boot the machine ``name`` once and keep its state, unless that is done already."""
-    saved = vm_image.ensure() / f"saved-{name}"
+    host, base = hypervisor.up(), vm_image.ensure()
+    saved = _saved(base, accelerator.choose(host, f"{hypervisor.BASE}/{base.name}"), name)
     if saved.is_dir():
         return
     started = up(name, boot=True)
-    host = hypervisor.up()
     with progress.step(f"Save the state of {name}"):
         hypervisor.run(host, ["virsh", "-q", "save", name, f"{hypervisor.IMAGES}/{name}.save"], 300.0)
         building = saved.with_suffix(".building")
@@ -95,17 +96,22 @@ def wait_for_ssh(name: str, timeout: float) -> None:
         record.wait_for(f"ssh of {name} (console: {hypervisor.disks() / f'{name}.console'})", ready, timeout, 0.5)
 
 
-def _boot(host: record.Record, started: record.Record, base: Path) -> None:
+def _boot(host: record.Record, started: record.Record, base: Path, kind: str) -> None:
     name = started.name
     with progress.step(f"Boot {name}"):
         disk = f"{hypervisor.IMAGES}/{name}.qcow2"
         raw = f"{hypervisor.BASE}/{base.name}/disk.raw"
         hypervisor.run(host, ["qemu-img", "create", "-q", "-f", "qcow2", "-b", raw, "-F", "raw", disk])
-        (hypervisor.disks() / f"{name}.xml").write_text(_xml(started, f"{hypervisor.BASE}/{base.name}"))
+        (hypervisor.disks() / f"{name}.xml").write_text(_xml(started, f"{hypervisor.BASE}/{base.name}", kind))
         hypervisor.run(host, ["virsh", "-q", "create", f"{hypervisor.IMAGES}/{name}.xml"])
     wait_for_ssh(name, BOOT)
     with progress.step(f"Wait until {name} has settled"):
         ssh(name, "systemctl is-system-running --wait", BOOT)
+
+
+def _saved(base: Path, kind: str, name: str) -> Path:
+    """Return where the state of a machine is kept; one that was saved under KVM is of no use without."""
+    return base / f"saved-{kind}-{name}"
 
 
 def _restore(host: record.Record, started: record.Record, saved: Path) -> None:
@@ -132,7 +138,7 @@ def _record(name: str) -> record.Record:
     return record.Record("vm", name, 0, "", data)
 
 
-def _xml(started: record.Record, base: str) -> str:
+def _xml(started: record.Record, base: str, kind: str) -> str:
     number = started.data["port"] - FIRST_PORT
     mac = f"52:54:00:c0:{number:02x}"
     nics = [
@@ -142,7 +148,7 @@ def _xml(started: record.Record, base: str) -> str:
         for index, bridge in enumerate(hypervisor.BRIDGES, 1)
     ]
     return Path(__file__).with_name("domain.xml").read_text().format(
-        accelerator="qemu", name=started.name, uuid=uuid.uuid5(uuid.NAMESPACE_DNS, started.name), memory=MEMORY,
+        accelerator=kind, name=started.name, uuid=uuid.uuid5(uuid.NAMESPACE_DNS, started.name), memory=MEMORY,
         base=base, disk=f"{hypervisor.IMAGES}/{started.name}.qcow2", images=hypervisor.IMAGES, nics="\n".join(nics),
         port=started.data["port"], mac=mac,
     )  # fmt: skip
