@@ -32,7 +32,9 @@ def start(kind: str, name: str, recipe: rootfs.Recipe, binds=(), devices=()) -> 
         if known and known.kind != kind:
             raise record.LabError(f"{name} is a {known.kind} already: choose another name or take it down first")
         if known and record.alive(known):
-            return known
+            if known.data.get("ready"):
+                return known
+            record.stop(known, grace=1.0)  # its start was killed half way
         with progress.step(f"Start {name}"):
             _discard(name)
             taken = {other.data["number"] for other in record.every() if "number" in other.data}
@@ -48,6 +50,8 @@ def start(kind: str, name: str, recipe: rootfs.Recipe, binds=(), devices=()) -> 
             try:
                 switch.plug(number, started.pid)
                 _wait_for_sshd(started)
+                started = started._replace(data={**started.data, "ready": True})
+                record.write(started)
             except record.LabError as error:
                 raise record.LabError(f"{name}: {error}; last lines of its console:\n{tail(data['log'])}") from None
         inventory.write()

@@ -24,17 +24,23 @@ def lab(*arguments, ok=0):
     return done.stdout + done.stderr
 
 
-def traces():
-    """Return what the lab could leave behind: mounts, and processes in network namespaces that are not ours."""
-    own = os.readlink("/proc/self/ns/net")
-    foreign = set()
+def namespaces():
+    """Return the network namespaces of what this lab instance has started."""
+    records = Path(lab("inventory").split()[-1]).parent / "records"
+    pids = [json.loads(one.read_text())["pid"] for one in records.glob("*.json")]
+    return {os.readlink(f"/proc/{pid}/ns/net") for pid in pids if Path(f"/proc/{pid}/cmdline").exists()}
+
+
+def inhabitants(found):
+    """Return the processes that live in network namespaces."""
+    living = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if os.readlink(process / "ns/net") != own and (process / "cmdline").read_bytes():
-                foreign.add(int(process.name))
+            if os.readlink(process / "ns/net") in found:
+                living.append((process.name, (process / "cmdline").read_bytes()))
         except OSError:
             continue
-    return Path("/proc/self/mounts").read_text(), foreign
+    return living
 
 
 @pytest.fixture(autouse=True)
@@ -42,12 +48,12 @@ def instance(monkeypatch):
     """A lab instance of the test's own, which ends with it; nothing may be left of it."""
     monkeypatch.setenv("HOSTCRAFT_LAB", "self-test")
     lab("down")
-    before = traces()
+    mounts = Path("/proc/self/mounts").read_text()
     yield
+    started = namespaces() - {os.readlink("/proc/self/ns/net")}
     lab("down")
-    mounts, processes = traces()
-    assert mounts == before[0]
-    assert processes <= before[1]
+    assert Path("/proc/self/mounts").read_text() == mounts
+    assert inhabitants(started) == []
 
 
 def test_hosts_come_up_are_reached_and_go():
