@@ -31,7 +31,8 @@ def run(name: str, log: Path | None = None) -> None:
     environment = venvs.environment(venv) | {"HOSTCRAFT_INVENTORY": inventory}
     argv = [venv / "bin/molecule", "test", "--scenario-name", name]
     if log:
-        progress.run(f"molecule {name}", argv, log, cwd=collection.ROOT, env=environment)
+        plain = environment | {"NO_COLOR": "1", "COLUMNS": "120"}
+        progress.run(f"molecule {name}", argv, log, cwd=collection.ROOT, env=plain)
     elif subprocess.run(argv, cwd=collection.ROOT, env=environment, check=False).returncode:
         raise progress.StepFailed(f"molecule {name} failed")
 

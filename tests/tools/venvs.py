@@ -63,8 +63,9 @@ def environment(venv: Path) -> dict[str, str]:
     return kept | {
         "PATH": os.pathsep.join([str(venv / "bin"), *os.get_exec_path()]),
         "ANSIBLE_CONFIG": str(nothing),
-        # Its control sockets are named after the host, and each lab may have a host of the same name.
-        "ANSIBLE_HOME": str(record.lab() / "ansible"),
+        "ANSIBLE_HOME": str(cache.root() / "ansible"),
+        # The sockets are named after the host, and each lab may have a host of the same name.
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(record.lab() / "ssh"),
         "ANSIBLE_COLLECTIONS_PATH": str(cache.root() / "collections"),
         "PIP_CACHE_DIR": str(cache.root() / "pip"),
         "LC_ALL": "C.UTF-8",
