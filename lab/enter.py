@@ -64,17 +64,20 @@ def make_root(host: dict) -> None:
     if os.path.exists(f"{root}/proc/sysrq-trigger"):
         mount(f"{root}/dev/null", f"{root}/proc/sysrq-trigger", "", MS_BIND)
     for source, target, read_only in host["binds"]:
+        if os.path.realpath(root + target) != root + target:
+            raise ValueError(f"{target} of {root} is, or is below, a symbolic link: it would lead out of the root")
         os.makedirs(root + target, exist_ok=True)
         mount(source, root + target, "", MS_BIND)
         if read_only:
             mount("", root + target, "", MS_BIND | MS_REMOUNT | MS_RDONLY)
-    for path, mode, uid, text in host["files"]:
-        write(root + path, mode, uid, text)
     os.chdir(root)
     # pivot_root(2), section NOTES: pivot_root(".", ".") needs no directory for the old root.
     check(libc.syscall(SYS_PIVOT_ROOT[os.uname().machine], b".", b"."), f"pivot_root {root}")
     check(libc.umount2(b".", MNT_DETACH), "umount the old root")
     os.chdir("/")
+    # Not before: an absolute symbolic link in the root file system would lead to a file of the machine.
+    for path, mode, uid, text in host["files"]:
+        write(path, mode, uid, text)
 
 
 def make_dev(dev: str, devices: list) -> None:

@@ -45,7 +45,8 @@ def up() -> record.Record:
         batch = f"link add {bridge} type bridge forward_delay 0\nlink set {bridge} up\n"
         namespaces.run(started.pid, ["ip", "-batch", "-"], batch)
     with progress.step("Wait for libvirtd"):
-        record.wait_for("libvirtd", lambda: succeeds(started, ["virsh", "-q", "uri"]), 60.0, 0.2)
+        asked = ["virsh", "-q", "-c", "qemu:///system", "uri"]
+        record.wait_for("libvirtd", lambda: succeeds(started, asked), 60.0, 0.2)
     return started
 
 

@@ -35,6 +35,9 @@ HOST_PACKAGES = (
     "sudo",
     "iputils-ping",
 )
+# --remove-destination: a package may have put an absolute symbolic link where a file of ours belongs
+# (systemd-sysv does, /sbin/init). Written through, it would change that file of the machine.
+COPY = ("cp", "--recursive", "--remove-destination", "--no-preserve=ownership")
 OPS = 1000  # user and group id of the unprivileged user "ops"
 SSHD = """# The lab's own: one host key, key login only, no name look-ups.
 HostKey /etc/ssh/ssh_host_ed25519_key
@@ -110,7 +113,7 @@ def build(recipe: Recipe, building: Path) -> None:
     copy = {}
     for hook, files in (("extract", recipe.early), ("customize", recipe.files)):
         stage(building / hook, files)
-        copy[hook] = f'--{hook}-hook=cp --recursive --no-preserve=ownership {building / hook}/. "$1"'
+        copy[hook] = f'--{hook}-hook={" ".join(COPY)} {building / hook}/. "$1"'
     (building / "sources.list").write_text(packages.sources())
     argv = [
         "mmdebstrap",
@@ -127,6 +130,7 @@ def build(recipe: Recipe, building: Path) -> None:
     environment = {"PATH": packages.PATH, "TMPDIR": str(building), "LC_ALL": "C.UTF-8"}
     log = cache.root() / "logs" / f"mmdebstrap-{recipe.kind}.log"
     progress.run(f"Make the root file system of a {recipe.kind} (once, cached)", argv, log, env=environment)
+    verify(recipe, building / "root")
 
 
 def stage(directory: Path, files: tuple[tuple[str, int, str], ...]) -> None:
@@ -137,6 +141,14 @@ def stage(directory: Path, files: tuple[tuple[str, int, str], ...]) -> None:
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_text(text)
         copy.chmod(mode)
+
+
+def verify(recipe: Recipe, root: Path) -> None:
+    """Raise ``LabError`` unless every file of the recipe is in the root file system itself."""
+    for name, _mode, text in recipe.early + recipe.files:
+        inside = root / name.lstrip("/")
+        if inside.resolve() != inside or inside.read_text() != text:
+            raise record.LabError(f"root file system of a {recipe.kind}: {name} is not what its recipe says")
 
 
 def remove(directory: Path) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from lab import record, rootfs
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -109,3 +111,20 @@ def test_errors_say_what_to_do():
     assert "choose another" in lab("up", "switch", ok=1)
     assert "lower-case letter" in lab("up", "No_Name", ok=1)
     assert "is not up: start it" in lab("ssh", "nowhere", ok=1)
+
+
+def test_making_a_root_does_not_write_through_its_links(tmp_path):
+    """systemd-sysv's /sbin/init is an absolute link: once, our init replaced the machine's own systemd by it."""
+    outside = tmp_path / "outside"
+    outside.write_text("of the machine")
+    root = tmp_path / "root"
+    (root / "usr/sbin").mkdir(parents=True)
+    (root / "usr/sbin/init").symlink_to(outside)
+    recipe = rootfs.Recipe("test", files=(("/usr/sbin/init", 0o755, "ours"),))
+    with pytest.raises(record.LabError, match="/usr/sbin/init"):
+        rootfs.verify(recipe, root)
+    rootfs.stage(tmp_path / "files", recipe.files)
+    subprocess.run([*rootfs.COPY, f"{tmp_path / 'files'}/.", root], check=True, timeout=30)
+    assert outside.read_text() == "of the machine"
+    rootfs.verify(recipe, root)
+    assert (root / "usr/sbin/init").stat().st_mode & 0o777 == 0o755
