@@ -31,15 +31,16 @@ def recipe() -> rootfs.Recipe:
 
 def up() -> record.Record:
     """Start the hypervisor unless it runs, and return its record; libvirtd then answers."""
-    known = record.read(NAME)
-    if known and record.alive(known):
-        return known
     root = rootfs.ensure(recipe())
     binds = [(str(disks()), IMAGES, False), (str(cache.root() / "images"), BASE, True)]
     # With any other owner and mode libvirt holds its cached capabilities for outdated, and probes
     # QEMU again for 44 s at every define.
     kvm = [("kvm", 10, 232, 0o660, group_id(root, "kvm"))] if Path("/dev/kvm").exists() else []
-    started = namespace_host.start("hypervisor", NAME, recipe(), binds, kvm)
+    return namespace_host.start("hypervisor", NAME, recipe(), binds, kvm, finish)
+
+
+def finish(started: record.Record) -> None:
+    """Make the bridges of a hypervisor that was just started, and wait until libvirtd answers."""
     for bridge in BRIDGES:
         # forward_delay 0: a port forwards at once, there is no spanning tree to wait for.
         batch = f"link add {bridge} type bridge forward_delay 0\nlink set {bridge} up\n"
@@ -47,7 +48,6 @@ def up() -> record.Record:
     with progress.step("Wait for libvirtd"):
         asked = ["virsh", "-q", "-c", "qemu:///system", "uri"]
         record.wait_for("libvirtd", lambda: succeeds(started, asked), 60.0, 0.2)
-    return started
 
 
 def disks() -> Path:

@@ -21,8 +21,12 @@ def up(name: str) -> record.Record:
     return start("host", name, rootfs.host())
 
 
-def start(kind: str, name: str, recipe: rootfs.Recipe, binds=(), devices=()) -> record.Record:
-    """Start a host made by ``recipe``; ``binds`` and ``devices`` as in enter.py."""
+def start(kind: str, name: str, recipe: rootfs.Recipe, binds=(), devices=(), finish=lambda started: None):
+    """Start a host made by ``recipe`` unless it runs, and return its record.
+
+    ``binds`` and ``devices`` are as in enter.py; ``finish(started)`` does what is to be done before the host
+    counts as started. A host whose start was killed before that is stopped and started again.
+    """
     record.check_name("host", name)
     if name == switch.NAME:
         raise record.LabError(f"host {name!r}: that name is taken by the lab's switch, choose another")
@@ -50,6 +54,7 @@ def start(kind: str, name: str, recipe: rootfs.Recipe, binds=(), devices=()) -> 
             try:
                 switch.plug(number, started.pid)
                 _wait_for_sshd(started)
+                finish(started)
                 started = started._replace(data={**started.data, "ready": True})
                 record.write(started)
             except record.LabError as error:

@@ -20,7 +20,9 @@ def up() -> record.Record:
     """Start the switch unless it runs, and return its record."""
     running = record.read(NAME)
     if running and record.alive(running):
-        return running
+        if running.data.get("ready"):
+            return running
+        record.stop(running, grace=1.0)  # its start was killed half way
     data = {"log": str(record.lab() / "switch.log")}
     started = namespaces.start("switch", NAME, ["net"], ["/usr/bin/sleep", "infinity"], None, data)
     batch = f"""
@@ -31,6 +33,8 @@ addr add {SUBNET6[OWN]}/{SUBNET6.prefixlen} dev hub0 nodad
 link set hub0 up
 """
     namespaces.run(started.pid, ["ip", "-batch", "-"], batch)
+    started = started._replace(data={**started.data, "ready": True})
+    record.write(started)
     return started
 
 

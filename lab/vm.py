@@ -28,6 +28,7 @@ def up(name: str, boot: bool = False) -> record.Record:
         raise record.LabError(f"{name} is a {known.kind} already: choose another name")
     host = hypervisor.up()
     if known and _is_running(host, name):
+        _wait(name, BOOT)  # an earlier start may have been killed half way
         return known
     base = vm_image.ensure()
     kind = accelerator.choose(host, f"{hypervisor.BASE}/{base.name}")
@@ -120,7 +121,12 @@ def _restore(host: record.Record, started: record.Record, saved: Path) -> None:
         shutil.copyfile(saved / f"{name}.qcow2", hypervisor.disks() / f"{name}.qcow2")
         state = f"{hypervisor.BASE}/{saved.parent.name}/{saved.name}/{name}.save"
         hypervisor.run(host, ["virsh", "-q", "restore", state], 120.0)
-    wait_for_ssh(name, RESTORE)
+    _wait(name, RESTORE)
+
+
+def _wait(name: str, timeout: float) -> None:
+    """Wait for ssh, and set the clock: that of a restored machine stands where it was saved."""
+    wait_for_ssh(name, timeout)
     done = ssh(name, f"date -u -s @{int(time.time())}")
     if done.returncode:
         raise record.LabError(f"{name}: its clock cannot be set: {done.stderr.strip()}")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import record, rootfs
+from lab import namespace_host, record, rootfs
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -105,6 +105,25 @@ def test_a_start_that_was_killed_is_cleaned_up():
     starting.wait()
     lab("up", "one")
     assert lab("ssh", "one", "echo well") == "well\n"
+
+
+def test_a_start_that_was_killed_before_its_last_step_is_begun_again():
+    class Killed(BaseException):
+        pass
+
+    def die(_started):
+        raise Killed
+
+    with pytest.raises(Killed):
+        namespace_host.start("host", "one", rootfs.host(), finish=die)
+    half = record.read("one")
+    assert record.alive(half)
+    finished = []
+    whole = namespace_host.start("host", "one", rootfs.host(), finish=finished.append)
+    assert not record.alive(half)
+    assert [one.pid for one in finished] == [whole.pid]
+    assert lab("ssh", "one", "echo well") == "well\n"
+    assert namespace_host.start("host", "one", rootfs.host(), finish=die) == whole
 
 
 def test_errors_say_what_to_do():
