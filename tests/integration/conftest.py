@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+FAILURE_IS_A_RESULT = {"ignore_errors": True, "ignore_unreachable": True}
 LAB = (sys.executable, "-m", "lab")
 
 
@@ -28,7 +29,7 @@ class Host(NamedTuple):
         with tempfile.TemporaryDirectory() as directory:
             book, answer = Path(directory) / "play.json", Path(directory) / "result.json"
             tasks = [
-                {name: arguments, "register": "result", "ignore_errors": True, "check_mode": check},
+                {name: arguments, "register": "result", "check_mode": check, **FAILURE_IS_A_RESULT},
                 {
                     "ansible.builtin.copy": {"content": "{{ result | to_json }}", "dest": str(answer), "mode": "0600"},
                     "delegate_to": "localhost",
@@ -52,9 +53,13 @@ class Host(NamedTuple):
         """Run ``rlimit``; return its result."""
         return self.module("hostcraft.linux.rlimit", arguments, check)
 
+    def argv(self, *command, user="root"):
+        """Return what logs in anew and runs a command there."""
+        return ["ssh", "-F", str(Path(self.inventory).parent / "ssh_config"), "-l", user, self.name, *command]
+
     def ssh(self, *command, user="root", ok=(0,)):
         """Log in anew, run a command there, and return what it printed."""
-        argv = ["ssh", "-F", str(Path(self.inventory).parent / "ssh_config"), "-l", user, self.name, *command]
+        argv = self.argv(*command, user=user)
         done = subprocess.run(
             argv,
             stdin=subprocess.DEVNULL,
@@ -69,8 +74,7 @@ class Host(NamedTuple):
 
     def write(self, path, text):
         """Put a file there."""
-        argv = ["ssh", "-F", str(Path(self.inventory).parent / "ssh_config"), self.name, f"cat > {path}"]
-        subprocess.run(argv, input=text, text=True, timeout=60, check=True)
+        subprocess.run(self.argv(f"cat > {path}"), input=text, text=True, timeout=60, check=True)
 
     def state(self):
         """Return all that a failed task must not have changed."""
