@@ -124,14 +124,15 @@ limits:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.argspec import compose
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import reported
-from ansible_collections.hostcraft.linux.plugins.module_utils._rlimit import declare, drop_in, pam, report, survey
+from ansible_collections.hostcraft.linux.plugins.module_utils._rlimit import declare, pam, report, survey
+from ansible_collections.hostcraft.linux.plugins.module_utils._rlimit.unit_names import unit_name
 
 
 def main():
     module = AnsibleModule(**compose(declare.SUBJECTS))
     with reported(module):
         selectors = declare.selectors(module.params["processes"], pam.uid_of)
-        services = tuple(drop_in.unit_name(name) for name in module.params["services"] or ())
+        services = tuple(unit_name(name) for name in module.params["services"] or ())
         found = survey.look(selectors, services)
     module.exit_json(
         changed=False,

@@ -8,9 +8,10 @@ Private to the collection; not a public interface.
 import re
 
 from .._core.reconcile import ReconcileError
-from . import drop_in, limits_conf
+from . import limits_conf
 from .model import Declaration, Selector, Wanted
 from .resources import RESOURCES, parse_limit
+from .unit_names import unit_name
 
 SELECTOR_OPTIONS = dict(
     pid=dict(type="int"),
@@ -73,7 +74,7 @@ def _declaration(entry, present, uid_of):
     one = Declaration(
         {name: parse_limit(name, values[name]) for name in sorted(values)},
         tuple(entry["sessions"] or ()),
-        tuple(drop_in.unit_name(unit) for unit in entry["services"] or ()),
+        tuple(unit_name(unit) for unit in entry["services"] or ()),
         selectors(entry["processes"], uid_of),
     )
     for domain in one.sessions:
@@ -106,6 +107,6 @@ def _selector(entry, uid_of):
         entry["pid"],
         None if entry["user"] is None else uid_of(entry["user"]),
         entry["command"],
-        None if entry["unit"] is None else drop_in.unit_name(entry["unit"]),
+        None if entry["unit"] is None else unit_name(entry["unit"]),
         entry["cgroup"],
     )

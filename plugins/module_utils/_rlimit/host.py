@@ -8,8 +8,11 @@ Private to the collection; not a public interface.
 import os
 
 from .._core import files
-from . import pam, plan_processes, procfs, systemd
+from . import bounds, pam
 from .model import State
+
+# A layer (processes, sessions, services) is imported where it is used: what a task does not need is not compiled
+# on the host, and compiling is most of what a task of ours costs beyond ansible-core itself (tests/bench).
 
 
 def observe(wanted):
@@ -17,29 +20,52 @@ def observe(wanted):
 
     :raises ReconcileError: something that is named does not exist, or cannot be read.
     """
-    if wanted.present:
-        for domain in sorted({domain for one in wanted.declarations for domain in one.sessions}):
-            pam.check_exists(domain)
-    units = systemd.units(wanted.services, missing_ok=not wanted.present)
-    if systemd.is_running():
-        named = {one.unit for d in wanted.declarations for one in d.processes if one.unit}
-        units.update(systemd.units(tuple(sorted(named - set(units)))))
-    sessions = pam.session_files()
+    named = {name for one in wanted.declarations for name in one.limits}
+    units = _units(wanted)
+    privileged = bounds.may_raise()
+    sessions, ceiling = (), {}
+    if wanted.sessions:
+        if wanted.present:
+            for domain in wanted.sessions:
+                pam.check_exists(domain)
+        sessions = pam.session_files()
+        ceiling = {} if privileged else bounds.ceiling()
     paths = set(sessions).union([wanted.limits_file], *(unit.drop_ins for unit in units.values()))
     paths.update(wanted.drop_in_path(unit.name) for unit in units.values())
-    chosen = [one for d in wanted.declarations for one in plan_processes.selectors(d, units)]
-    privileged = procfs.may_raise()
     return State(
-        procfs.find(chosen) if wanted.present else (),
+        _processes(wanted, units),
         {path: files.read(path) for path in sorted(paths)},
         sessions,
         units,
-        procfs.nr_open(),
+        bounds.nr_open(),
         os.getuid(),
         privileged,
-        {} if privileged else procfs.ceiling(),
-        pam.unknown_resources() if "rttime" in {name for one in wanted.declarations for name in one.limits} else (),
+        ceiling,
+        pam.unknown_resources() if "rttime" in named else (),
     )
+
+
+def _units(wanted):
+    """Return the units that are named, as services or to select processes by."""
+    selecting = {one.unit for d in wanted.declarations for one in d.processes if one.unit}
+    if not selecting and not wanted.services:
+        return {}
+    from . import systemd
+
+    found = systemd.units(wanted.services, missing_ok=not wanted.present)
+    if systemd.is_running():
+        found.update(systemd.units(tuple(sorted(selecting - set(found)))))
+    return found
+
+
+def _processes(wanted, units):
+    """Return the processes that are selected, and those of the services that are named."""
+    if not wanted.present or not (wanted.services or any(one.processes for one in wanted.declarations)):
+        return ()
+    from . import procfs
+    from .plan_processes import selectors
+
+    return procfs.find([one for d in wanted.declarations for one in selectors(d, units)])
 
 
 def apply(step, gone):
@@ -48,11 +74,15 @@ def apply(step, gone):
     :param gone: list that the label of a process is added to when it ended before it was reached.
     """
     if step.verb == "limit":
+        from . import procfs
+
         undo = procfs.change(*step.data)
         if undo is None:
             gone.append(step.target)
         return undo or (lambda: None)
     if step.verb == "reload":
+        from . import systemd
+
         return systemd.reload()
     change = {"write": files.write, "remove": files.remove}[step.verb]
     before = change(step.target, step.data)

@@ -97,6 +97,11 @@ class Wanted(NamedTuple):
         """All units that are named, each once."""
         return tuple(sorted({unit for one in self.declarations for unit in one.services}))
 
+    @property
+    def sessions(self):
+        """All domains that are named, each once."""
+        return tuple(sorted({domain for one in self.declarations for domain in one.sessions}))
+
     def drop_in_path(self, unit):
         """Return where the drop-in of ``unit`` is kept (systemd.unit(5))."""
         return f"/etc/systemd/system/{unit}.d/{self.drop_in}"

@@ -5,8 +5,7 @@
 Private to the collection; not a public interface.
 """
 
-from .._core.reconcile import ReconcileError
-from . import plan_processes, plan_services, plan_sessions
+from .._core.reconcile import Plan, ReconcileError
 from .resources import show
 
 
@@ -19,8 +18,21 @@ def plan(wanted, state):
     :raises ReconcileError: the declaration cannot be met on this host; nothing has been changed.
     """
     _check_nofile(wanted, state)
-    running = plan_processes.plan(wanted, state)
-    return running.then(plan_sessions.plan(wanted, state)).then(plan_services.plan(wanted, state))
+    whole = Plan({}, {}, ())
+    # Imported where they are used, as in host.py: what a task does not need is not compiled.
+    if state.processes:
+        from . import plan_processes
+
+        whole = whole.then(plan_processes.plan(wanted, state))
+    if wanted.sessions:
+        from . import plan_sessions
+
+        whole = whole.then(plan_sessions.plan(wanted, state))
+    if wanted.services:
+        from . import plan_services
+
+        whole = whole.then(plan_services.plan(wanted, state))
+    return whole
 
 
 def _check_nofile(wanted, state):

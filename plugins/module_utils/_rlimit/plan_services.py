@@ -9,6 +9,7 @@ from .._core.reconcile import Plan, Step
 from . import drop_in
 from .plan_file import change, is_owned, plan_file
 from .resources import RESOURCES, UNSET, check_order
+from .unit_names import section_of
 
 
 def plan(wanted, state):
@@ -29,7 +30,7 @@ def plan(wanted, state):
 
 def _unit(wanted, unit, text, loaded):
     """Plan one drop-in; return the plan and whether the file is there afterwards."""
-    path, section = wanted.drop_in_path(loaded.name), drop_in.section_of(loaded.name)
+    path, section = wanted.drop_in_path(loaded.name), section_of(loaded.name)
     have = drop_in.limits(text or "", section)
     new = _new(wanted, unit, have, loaded)
     if is_owned(path, text, wanted.purge):
@@ -59,7 +60,7 @@ def _new(wanted, unit, have, loaded):
 def _rivals(wanted, unit, state):
     """Yield a warning for each assignment elsewhere that systemd applies after ours."""
     loaded = state.units[unit]
-    path, section = wanted.drop_in_path(loaded.name), drop_in.section_of(loaded.name)
+    path, section = wanted.drop_in_path(loaded.name), section_of(loaded.name)
     new = _new(wanted, unit, drop_in.limits(state.files.get(path) or "", section), loaded)
     for other in loaded.drop_ins:
         if other.rpartition("/")[2] > wanted.drop_in:

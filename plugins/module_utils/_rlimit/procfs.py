@@ -12,7 +12,6 @@ from .._core.reconcile import ReconcileError
 from .model import Process
 from .resources import RESOURCES, UNLIMITED, Limit, show_limit
 
-CAP_SYS_RESOURCE = 24  # include/uapi/linux/capability.h
 PF_KTHREAD = 0x00200000  # include/linux/sched.h; stat field 9
 GONE = (FileNotFoundError, ProcessLookupError)
 
@@ -42,7 +41,7 @@ def find(selectors):
 def limits(pid):
     """Return the limits of a process, ``{resource: Limit}``; any user may read them."""
     # The lines of /proc/PID/limits stand in the order of the resources' numbers, below a heading.
-    lines = _read(pid, "limits").splitlines()[1:]
+    lines = read(pid, "limits").splitlines()[1:]
     sides = {name: lines[one.number][25:].split()[:2] for name, one in RESOURCES.items()}
     return {
         name: Limit(*(UNLIMITED if side == "unlimited" else int(side) for side in pair)) for name, pair in sides.items()
@@ -91,37 +90,19 @@ def ancestors():
     return chain
 
 
-def may_raise():
-    """Tell whether the task has CAP_SYS_RESOURCE, without which hard limits can only be lowered."""
-    effective = [line.split()[1] for line in _read("self", "status").splitlines() if line.startswith("CapEff:")]
-    return bool(int(effective[0], 16) >> CAP_SYS_RESOURCE & 1)
-
-
-def ceiling():
-    """Return the highest hard limits among the task's ancestors: no login gets more without the capability."""
-    found = [limits(pid) for pid in ancestors()]
-    return {name: max(one[name].hard for one in found) for name in RESOURCES}
-
-
-def nr_open():
-    """Return fs.nr_open, the highest limit of open files that the kernel accepts."""
-    with open("/proc/sys/fs/nr_open") as stream:
-        return int(stream.read())
-
-
 def _process(pid):
     """Return a process without its limits, or None for a kernel thread."""
     stat = _stat(pid)
     if int(stat[6]) & PF_KTHREAD:
         return None
-    status = dict(line.split(":\t", 1) for line in _read(pid, "status").splitlines() if ":\t" in line)
+    status = dict(line.split(":\t", 1) for line in read(pid, "status").splitlines() if ":\t" in line)
     return Process(
         pid,
         int(stat[19]),
         int(status["Uid"].split()[0]),
         status["Name"],
-        _read(pid, "cmdline").replace("\0", " ").strip(),
-        cgroup(_read(pid, "cgroup")),
+        read(pid, "cmdline").replace("\0", " ").strip(),
+        cgroup(read(pid, "cgroup")),
     )
 
 
@@ -133,10 +114,11 @@ def cgroup(text):
 
 def _stat(pid):
     """Return the fields of stat from the third (state) on; the second may hold blanks and parentheses."""
-    return _read(pid, "stat").rpartition(")")[2].split()
+    return read(pid, "stat").rpartition(")")[2].split()
 
 
-def _read(pid, name):
+def read(pid, name):
+    """Return the text of a file of a process; ``pid`` may be ``self``."""
     with open(f"/proc/{pid}/{name}", "rb") as stream:
         return stream.read().decode("utf-8", "replace")
 

@@ -6,7 +6,7 @@ Private to the collection; not a public interface.
 """
 
 from .._core import files
-from . import pam, procfs, systemd, usage
+from . import bounds, pam, procfs, systemd, usage
 from .report import Found
 
 
@@ -17,4 +17,4 @@ def look(selectors, services):
     """
     processes = procfs.find(selectors)
     texts = tuple(files.read(path) or "" for path in pam.session_files())
-    return Found(processes, usage.uses(processes), systemd.units(services), texts, procfs.nr_open())
+    return Found(processes, usage.uses(processes), systemd.units(services), texts, bounds.nr_open())

@@ -4,7 +4,7 @@
 
 import pytest
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError
-from ansible_collections.hostcraft.linux.plugins.module_utils._rlimit import drop_in, limits_conf
+from ansible_collections.hostcraft.linux.plugins.module_utils._rlimit import drop_in, limits_conf, unit_names
 from ansible_collections.hostcraft.linux.plugins.module_utils._rlimit.resources import Limit
 from hypothesis import given
 from hypothesis import strategies as st
@@ -116,13 +116,13 @@ def test_an_assignment_in_another_section_is_not_ours():
     [("cron", "cron.service"), ("a.socket", "a.socket"), ("pg@15-main", "pg@15-main.service"), ("a.b", "a.b.service")],
 )
 def test_unit_names(name, full):
-    assert drop_in.unit_name(name) == full
+    assert unit_names.unit_name(name) == full
 
 
 @pytest.mark.parametrize("name", ["multi-user.target", "x.timer", "a/b", "a b", ""])
 def test_units_that_run_nothing(name):
     with pytest.raises(ReconcileError, match="service '"):
-        drop_in.unit_name(name)
+        unit_names.unit_name(name)
 
 
 domains = st.sampled_from(["bob", "@adm", "*"])
