@@ -17,7 +17,9 @@ from pathlib import Path
 
 ENTRIES = 40
 PROCESSES = 1000
-ROUNDS = 3
+ROUNDS = 4
+LIMITS_D = Path("/etc/security/limits.d")  # an empty one in a mount namespace of the benchmark's own
+MARK = "HOSTCRAFT_BENCH_UNSHARED"
 BIN = Path(sys.executable).parent
 
 
@@ -48,52 +50,40 @@ def row(what: str, ours: float, peer: float, unit: str, target: str) -> None:
     print(f"{what:58} {ours:9.3f} {peer:9.3f} {unit:6} {peer / ours:7.2f}x  {target}")
 
 
+def best(plays: dict[str, list[dict]], directory: Path) -> dict[str, float]:
+    """Return the CPU seconds that each list of tasks takes above an empty play, the limits' files being empty before.
+
+    In turns, and the best of each: what else the machine does makes a run dearer, never cheaper.
+    """
+    found: dict[str, list[float]] = {}
+    for _number in range(ROUNDS):
+        for name, tasks in {"": [], **plays}.items():
+            for file in LIMITS_D.iterdir():
+                file.unlink()
+            (LIMITS_D / "pam.conf").touch()
+            found.setdefault(name, []).append(play(tasks, directory))
+    empty = min(found.pop(""))
+    return {name: min(took) - empty for name, took in found.items()}
+
+
 def tasks_against_ping(directory: Path) -> None:
-    """(a) and (b): the cost of a task above an empty play, of one with many entries and of many with one."""
-    file = str(directory / "limits.conf")
-    one = {"hostcraft.linux.rlimit": {"limits_file": file, "limits": [entry(0)]}}
-    # In turns, and the best of each: what else the machine does makes a run dearer, never cheaper.
-    rounds = [
-        (
-            play([], directory),
-            play([{"ansible.builtin.ping": {}}] * ENTRIES, directory),
-            play([one] * ENTRIES, directory),
-        )
-        for _number in range(ROUNDS)
-    ]
-    empty, pings, singles = (min(column) for column in zip(*rounds, strict=True))
-    ping, single = (pings - empty) / ENTRIES, (singles - empty) / ENTRIES
-    print(f"one task, CPU s: rlimit {single:.3f}, ping {ping:.3f}, ratio {single / ping:.2f} (target <= 1.15)")
-    tasks = [{"hostcraft.linux.rlimit": {"limits_file": file, "limits": [entry(n)]}} for n in range(ENTRIES)]
-    Path(file).unlink()
-    many = play(tasks, directory) - empty
-    Path(file).unlink()
-    bulk = (
-        play(
-            [{"hostcraft.linux.rlimit": {"limits_file": file, "limits": [entry(n) for n in range(ENTRIES)]}}], directory
-        )
-        - empty
-    )
-    row(f"{ENTRIES} entries: one task / {ENTRIES} tasks with one", bulk, many, "CPU s", "target >= 20x")
-    try:
-        pam = [
-            {
-                "community.general.pam_limits": {
-                    "dest": str(directory / "pam.conf"),
-                    "domain": f"{10000 + n}:",
-                    "limit_type": "-",
-                    "limit_item": "nofile",
-                    "value": str(1000 + n),
-                }
-            }
+    """(a), (b) and (d): a task above an empty play, one task with many entries and many tasks with one."""
+    pam = {"dest": str(LIMITS_D / "pam.conf"), "limit_type": "-", "limit_item": "nofile"}
+    plays = {
+        "ping": [{"ansible.builtin.ping": {}}] * ENTRIES,
+        "unchanged": [{"hostcraft.linux.rlimit": {"limits": [entry(0)]}}] * ENTRIES,
+        "many": [{"hostcraft.linux.rlimit": {"limits": [entry(n)]}} for n in range(ENTRIES)],
+        "bulk": [{"hostcraft.linux.rlimit": {"limits": [entry(n) for n in range(ENTRIES)]}}],
+        "pam": [
+            {"community.general.pam_limits": {**pam, "domain": f"{10000 + n}:", "value": str(1000 + n)}}
             for n in range(ENTRIES)
-        ]
-        (directory / "pam.conf").write_text("")
-        peer = play(pam, directory) - empty
-    except SystemExit as error:
-        print(f"community.general.pam_limits could not be measured: {str(error)[-300:]}")
-    else:
-        row(f"{ENTRIES} entries: one rlimit task / pam_limits, {ENTRIES} tasks", bulk, peer, "CPU s", "")
+        ],
+    }
+    took = best(plays, directory)
+    single, ping = took["unchanged"] / ENTRIES, took["ping"] / ENTRIES
+    print(f"one task, CPU s: rlimit {single:.3f}, ping {ping:.3f}, ratio {single / ping:.2f} (target <= 1.15)")
+    row(f"{ENTRIES} entries: one task / {ENTRIES} tasks with one", took["bulk"], took["many"], "CPU s", "target >= 20x")
+    row(f"{ENTRIES} entries: one rlimit task / pam_limits, {ENTRIES} tasks", took["bulk"], took["pam"], "CPU s", "")
 
 
 def processes(directory: Path) -> None:
@@ -153,7 +143,11 @@ def in_module() -> float:
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the table, in a mount namespace where the limits of sessions may be changed."""
+    if MARK not in os.environ:
+        argv = ["unshare", "--mount", "--propagation", "private", sys.executable, __file__]
+        os.execvpe(argv[0], argv, os.environ | {MARK: "1"})
+    subprocess.run(["mount", "-t", "tmpfs", "bench", LIMITS_D], check=True)
     for where in os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(":"):
         sys.path.insert(0, where)
     print(f"{'what':58} {'ours':>9} {'peer':>9} {'':6} {'ratio':>7}")

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from lab import cache, progress
@@ -20,15 +21,23 @@ def names() -> list[str]:
     return sorted(one.parent.name for one in WHERE.glob("*/molecule.yml"))
 
 
-def run(name: str, log: Path | None = None) -> None:
-    """Run one scenario on the machine, started from its saved state; show it, or keep its output in ``log``.
+def run(name: str, inventory: str, log: Path | None = None) -> None:
+    """Run one scenario on the machines of an inventory; show it, or keep its output in ``log``.
 
     Raises ``StepFailed`` when it fails.
     """
-    inventory = lab("inventory").split()[-1]
     venv = venvs.ensure("main")
+    with tempfile.TemporaryDirectory(prefix="molecule-", dir=cache.root()) as state:
+        # In a directory from an earlier run Molecule would find that "prepare" was done, and pass over it.
+        environment = venvs.environment(venv) | {
+            "MOLECULE_EPHEMERAL_DIRECTORY": state,
+            "HOSTCRAFT_INVENTORY": inventory,
+        }
+        _molecule(venv, name, environment, log)
+
+
+def _molecule(venv: Path, name: str, environment: dict[str, str], log: Path | None) -> None:
     # Molecule reads the shared config.yml only when it runs at the root of the collection.
-    environment = venvs.environment(venv) | {"HOSTCRAFT_INVENTORY": inventory}
     argv = [venv / "bin/molecule", "test", "--scenario-name", name]
     if log:
         plain = environment | {"NO_COLOR": "1", "COLUMNS": "120"}
@@ -37,10 +46,11 @@ def run(name: str, log: Path | None = None) -> None:
         raise progress.StepFailed(f"molecule {name} failed")
 
 
-def start() -> None:
-    """Start the machine, which is booted and saved first when there is no saved state."""
+def start() -> str:
+    """Start the machine, which is booted and saved first when there is no saved state; return the inventory's path."""
     for command in ("prepare", "up"):
         subprocess.run([sys.executable, "-m", "lab", "vm", command, MACHINE], cwd=collection.ROOT, check=True)
+    return lab("inventory").split()[-1]
 
 
 def lab(*arguments: str) -> str:
@@ -54,9 +64,9 @@ def suite() -> None:
     if not names():
         raise progress.StepFailed(f"no scenario in {WHERE}")
     collection.install()
-    start()
+    inventory = start()
     for name in names():
-        run(name, cache.root() / f"log/molecule-{name}.log")
+        run(name, inventory, cache.root() / f"log/molecule-{name}.log")
 
 
 def main() -> int:
@@ -66,9 +76,9 @@ def main() -> int:
     try:
         packages.install()
         collection.install()
-        start()
+        inventory = start()
         for name in sys.argv[1:] or names():
-            run(name)
+            run(name, inventory)
     except (progress.StepFailed, subprocess.SubprocessError) as error:
         progress.say(f"FAILED: {error}")
         return 1

@@ -62,6 +62,7 @@ def environment(venv: Path) -> dict[str, str]:
     nothing.touch()
     return kept | {
         "PATH": os.pathsep.join([str(venv / "bin"), *os.get_exec_path()]),
+        "PYTEST_DEBUG_TEMPROOT": str(cache.root() / "ansible"),
         "ANSIBLE_CONFIG": str(nothing),
         "ANSIBLE_HOME": str(cache.root() / "ansible"),
         # The sockets are named after the host, and each lab may have a host of the same name.
