@@ -7,6 +7,7 @@ Private to the collection; not a public interface.
 
 import os
 import shlex
+import time
 
 from .._core.command import run
 from .._core.reconcile import ReconcileError
@@ -16,6 +17,9 @@ from .resources import RESOURCES, UNLIMITED, Limit
 PROPERTIES = ["Id", "LoadState", "NeedDaemonReload", "DropInPaths"] + [
     one.directive + side for one in RESOURCES.values() for side in ("", "Soft")
 ]
+# What systemctl says when the manager goes while it waits (measured with systemd 252), or is not back yet.
+MANAGER_WENT = ("disconnected from message bus", "Connection reset by peer", "Connection refused", "is not active")
+PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds
 
 
 def is_running():
@@ -39,14 +43,29 @@ def units(names, missing_ok=False):
     asked = [name for name in names if "@." not in name]
     found = {name: _template(name, missing_ok) for name in names if "@." in name}
     if asked:
-        out = run(["systemctl", "show", "--no-pager", "--property=" + ",".join(PROPERTIES), "--", *asked])
+        out = _systemctl(["show", "--no-pager", "--property=" + ",".join(PROPERTIES), "--", *asked])
         found.update((name, _unit(name, block, missing_ok)) for name, block in zip(asked, out.strip().split("\n\n")))
     return found
 
 
 def reload():
     """Make systemd read its unit files again."""
-    run(["systemctl", "daemon-reload"], timeout=90.0)
+    _systemctl(["daemon-reload"], timeout=90.0)
+
+
+def _systemctl(arguments, **options):
+    """Run systemctl, and again when the manager executed itself meanwhile (daemon-reexec, an update of systemd).
+
+    It leaves the bus for that moment and its answer is lost; all that is asked here may be asked twice.
+    """
+    for pause in PAUSES:
+        try:
+            return run(["systemctl", *arguments], **options)
+        except ReconcileError as error:
+            if not any(word in error.details.get("stderr", "") for word in MANAGER_WENT):
+                raise
+            time.sleep(pause)
+    return run(["systemctl", *arguments], **options)
 
 
 def _unit(name, block, missing_ok):
@@ -63,7 +82,7 @@ def _unit(name, block, missing_ok):
 
 def _template(name, missing_ok):
     """A template has no properties of its own; that it exists is all that systemd can say."""
-    listed = run(["systemctl", "list-unit-files", "--no-pager", "--no-legend", "--", name], ok=(0, 1))
+    listed = _systemctl(["list-unit-files", "--no-pager", "--no-legend", "--", name], ok=(0, 1))
     if not listed.strip() and not missing_ok:
         raise _unknown(name)
     directories = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
