@@ -60,6 +60,7 @@ def environment(venv: Path) -> dict[str, str]:
     }
     nothing = cache.root() / "ansible.cfg"
     nothing.touch()
+    (cache.root() / "ansible").mkdir(exist_ok=True)
     return kept | {
         "PATH": os.pathsep.join([str(venv / "bin"), *os.get_exec_path()]),
         "PYTEST_DEBUG_TEMPROOT": str(cache.root() / "ansible"),
