@@ -49,7 +49,10 @@ def _ssh_config(running: list[record.Record]) -> str:
         address, port = known.data["address"], known.data.get("port", 22)
         blocks.append(
             f"Host {known.name}\n"
-            f"    ProxyCommand nsenter --net=/proc/{door.pid}/ns/net nc.openbsd -F {address} {port}\n"
+            f"    HostName {address}\n"
+            f"    Port {port}\n"
+            f"    HostKeyAlias {known.name}\n"
+            f"    ProxyCommand nsenter --net=/proc/{door.pid}/ns/net nc.openbsd -F %h %p\n"
         )
     blocks.append(
         f"Host *\n"
