@@ -55,3 +55,15 @@ def run(argv, timeout=30.0, ok=(0,), stdin=None):
             stderr=err,
         )
     return out
+
+
+def detach(argv):
+    """Start a program that outlives this one: in a session of its own, without its files, standing in ``/``.
+
+    :raises ReconcileError: it cannot be run.
+    """
+    nothing = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    try:
+        subprocess.Popen(argv, cwd="/", start_new_session=True, **nothing)
+    except OSError as error:
+        raise ReconcileError(f"Cannot run '{argv[0]}': {error.strerror}", cmd=list(argv)) from error

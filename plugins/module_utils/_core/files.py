@@ -5,6 +5,7 @@
 Private to the collection; not a public interface.
 """
 
+import base64
 import errno
 import os
 import stat
@@ -46,8 +47,13 @@ def write(path, text, mode=0o644):
 
     :raises ReconcileError: with the path and the system's reason; the old file is untouched.
     """
+    return write_bytes(path, text.encode("utf-8", "surrogateescape"), mode)
+
+
+def write_bytes(path, content, mode=0o644):
+    """The same as :func:`write` for a file that is not text."""
     before = take(path)
-    after = before._replace(content=text.encode("utf-8", "surrogateescape"))
+    after = before._replace(content=content)
     if before.content is None:
         after = after._replace(mode=mode)
     try:
@@ -104,6 +110,32 @@ def restore(snapshot):
         _remove_directories(snapshot)
     except OSError as error:
         raise _told("restore", snapshot.path, error) from error
+
+
+def link(path, target):
+    """Make a symbolic link that points at ``target`` and has reached the disk; one that is there is replaced."""
+    temporary = f"{path}.hostcraft-{os.getpid()}"
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        os.symlink(target, temporary)
+        os.rename(temporary, path)
+        _sync_directory(os.path.dirname(path))
+    except OSError as error:
+        raise _told("link", path, error) from error
+
+
+def to_json(snapshot):
+    """Return a snapshot as JSON can carry it; :func:`from_json` reads it."""
+    content = None if snapshot.content is None else base64.b64encode(snapshot.content).decode()
+    xattrs = [[name, base64.b64encode(value).decode()] for name, value in snapshot.xattrs]
+    return dict(snapshot._asdict(), content=content, xattrs=xattrs)
+
+
+def from_json(value):
+    """Return the snapshot that :func:`to_json` made ``value`` of."""
+    content = None if value["content"] is None else base64.b64decode(value["content"])
+    xattrs = tuple((name, base64.b64decode(data)) for name, data in value["xattrs"])
+    return Snapshot(**dict(value, content=content, xattrs=xattrs, owner=tuple(value["owner"])))
 
 
 def _bytes(path):

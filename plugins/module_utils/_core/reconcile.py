@@ -6,7 +6,7 @@ Private to the collection; not a public interface.
 """
 
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 
 class ReconcileError(Exception):
@@ -64,7 +64,17 @@ def reported(module):
         module.fail_json(msg=str(error), **error.details)
 
 
-def reconcile(module, observe, plan, apply, rounds=1):
+class Loop(NamedTuple):
+    """The functions that :func:`reconcile` calls, and how often."""
+
+    observe: Callable
+    plan: Callable
+    apply: Callable
+    rounds: int
+    guard: Any
+
+
+def reconcile(module, observe, plan, apply, rounds=1, *, guard=None):
     """Bring the system to what ``plan`` wants and return the task's result.
 
     :param module: the AnsibleModule; its check mode means "do not apply", nothing else.
@@ -74,63 +84,89 @@ def reconcile(module, observe, plan, apply, rounds=1):
         that puts back what the step changed, or None where nothing can be put back.
     :param rounds: how often new steps may turn up after the first plan was carried out (processes
         that were forked meanwhile). A step that turns up again after it was done is always an error.
+    :param guard: the :class:`Guard` of a change that may cut the connection; armed before the first step.
     :returns: dict with ``changed``, ``diff`` and ``steps``, all from the same plan.
 
     A :class:`ReconcileError`, from whichever function, ends the task with its message and details.
-    One that is raised by ``apply`` undoes the steps done so far, last first.
+    One that is raised by ``apply`` undoes the steps done so far, last first; where that does not bring
+    back the state from before, the guard does, if there is one.
     """
+    loop = Loop(observe, plan, apply, rounds, guard)
     with reported(module):
-        todo = plan(observe())
-        if todo.steps and not module.check_mode:
-            todo = _converge(todo, observe, plan, apply, rounds)
+        state = observe()
+        todo = plan(state)
+        really = bool(todo.steps) and not module.check_mode
+        if really and guard:
+            guard.arm(state, todo)
+        if really:
+            todo = _converge(todo, loop)
     for warning in todo.warnings:
         module.warn(warning)
-    return {
+    result = {
         "changed": bool(todo.steps),
         "diff": {"before": todo.before, "after": todo.after},
         "steps": [str(step) for step in todo.steps],
     }
+    return guard.applied(result) if really and guard else result
 
 
-def _converge(first, observe, plan, apply, rounds):
+def _converge(first, loop):
     """Carry out ``first`` and what turns up after it; return all that was done as one plan."""
     whole = todo = first
-    for attempt in range(1, rounds + 1):
-        _apply_all(todo.steps, observe, plan, apply)
-        todo = plan(observe())
+    for attempt in range(1, loop.rounds + 1):
+        _apply_all(todo.steps, loop)
+        todo = loop.plan(loop.observe())
         if not todo.steps:
             return whole
         done = [str(step) for step in whole.steps]
         left = [str(step) for step in todo.steps]
-        if attempt == rounds or set(left).intersection(done):
+        if attempt == loop.rounds or set(left).intersection(done):
+            said = loop.guard.failed(whole=False) if loop.guard else {}
             raise ReconcileError(
                 "Not converged: every step was done, and yet this is needed: {}. "
-                "Something else on the host changes it back, or did not take the change.".format("; ".join(left)),
+                "Something else on the host changes it back, or did not take the change.{}".format(
+                    "; ".join(left), _put_back(said)
+                ),
                 done=done,
                 remaining=left,
+                **said,
             )
         whole = whole.then(todo)
     return whole
 
 
-def _apply_all(steps, observe, plan, apply):
+def _apply_all(steps, loop):
     """Carry out ``steps`` in order; when one fails, undo the earlier ones and say what was found."""
     done = []
     for step in steps:
         try:
-            done.append((step, apply(step)))
+            if loop.guard:
+                loop.guard.step()
+            done.append((step, loop.apply(step)))
         except ReconcileError as error:
             undone, kept = _undo(done)
+            found, as_before = _found(loop, steps)
+            said = loop.guard.failed(whole=not kept and as_before) if loop.guard else {}
             raise ReconcileError(
-                "{}. {}".format(str(error).rstrip("."), _aftermath(step, undone, kept)),
+                "{}. {}{}".format(str(error).rstrip("."), _aftermath(step, undone, kept), _put_back(said)),
                 **dict(
                     error.details,
                     failed_step=str(step),
                     done=[str(one) for one, _undo_it in done],
                     undone=undone,
-                    found=_found(observe, plan),
+                    found=found,
+                    **said,
                 ),
             ) from error
+
+
+def _put_back(said):
+    """Say whether the guard has put back what was there before."""
+    if "guard" not in said:
+        return ""
+    if said["rolled_back"]:
+        return " What was there before was put back."
+    return " Putting back what was there before failed too: {}.".format("; ".join(said["guard"].get("errors", ())))
 
 
 def _undo(done):
@@ -160,9 +196,10 @@ def _aftermath(step, undone, kept):
     return " ".join(said)
 
 
-def _found(observe, plan):
-    """Return the state after a failure as far as it can be read."""
+def _found(loop, steps):
+    """Return the state after a failure as far as it can be read, and whether ``steps`` are to be done as before."""
     try:
-        return plan(observe()).before
+        left = loop.plan(loop.observe())
     except ReconcileError as error:
-        return f"could not be read: {error}"
+        return str(error), False
+    return left.before, tuple(map(str, left.steps)) == tuple(map(str, steps))
