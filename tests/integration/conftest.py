@@ -24,7 +24,7 @@ class Host(NamedTuple):
     name: str
     inventory: str
 
-    def module(self, name, arguments, check=False):
+    def module(self, name, arguments, check=False, **variables):
         """Run one module over SSH; return its result, warnings, diff and failure included."""
         with tempfile.TemporaryDirectory() as directory:
             book, answer = Path(directory) / "play.json", Path(directory) / "result.json"
@@ -36,14 +36,15 @@ class Host(NamedTuple):
                     "vars": {"ansible_python_interpreter": sys.executable},
                 },
             ]
-            book.write_text(json.dumps([{"hosts": self.name, "gather_facts": False, "tasks": tasks}]))
+            play = {"hosts": self.name, "gather_facts": False, "tasks": tasks, "vars": variables}
+            book.write_text(json.dumps([play]))
             path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
             done = subprocess.run(
                 [shutil.which("ansible-playbook", path=path), "-i", self.inventory, str(book)],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
-                timeout=120,
+                timeout=240,
                 check=False,
             )
             assert answer.exists(), done.stdout
@@ -53,13 +54,15 @@ class Host(NamedTuple):
         """Run ``rlimit``; return its result."""
         return self.module("hostcraft.linux.rlimit", arguments, check)
 
-    def argv(self, *command, user="root"):
-        """Return what logs in anew and runs a command there."""
-        return ["ssh", "-F", str(Path(self.inventory).parent / "ssh_config"), "-l", user, self.name, *command]
+    def argv(self, *command, user="root", address=None):
+        """Return what logs in anew, at another of its addresses if given, and runs a command there."""
+        config = str(Path(self.inventory).parent / "ssh_config")
+        there = ["-o", f"HostName={address}"] if address else []
+        return ["ssh", "-F", config, *there, "-l", user, self.name, *command]
 
-    def ssh(self, *command, user="root", ok=(0,)):
+    def ssh(self, *command, user="root", ok=(0,), address=None):
         """Log in anew, run a command there, and return what it printed."""
-        argv = self.argv(*command, user=user)
+        argv = self.argv(*command, user=user, address=address)
         done = subprocess.run(
             argv,
             stdin=subprocess.DEVNULL,

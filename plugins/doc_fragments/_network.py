@@ -1,0 +1,268 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of ``bond_vlan_bridge``."""
+
+COMMON = """
+      mtu:
+        description: The largest packet, in bytes. That of a VLAN cannot be above its parent's.
+        type: int
+      mac:
+        description: The hardware address. Given for a bond, it does not depend on the order of its ports.
+        type: str
+      addresses:
+        description:
+          - All configured addresses of the link with their prefixes, such as V(192.0.2.1/24). Others are removed,
+            except those that the kernel or a server gave it.
+        type: list
+        elements: str
+      gateway:
+        description: The IPv4 default gateway.
+        type: str
+      gateway6:
+        description: The IPv6 default gateway.
+        type: str
+      routes:
+        description:
+          - All static routes out of the link, beside the gateways. Where a gateway or a route is given, others are
+            removed.
+        type: list
+        elements: dict
+        suboptions:
+          to:
+            description: The prefix.
+            type: str
+            required: true
+          via:
+            description: The next hop.
+            type: str
+          metric:
+            description: The metric; the smaller one wins.
+            type: int
+          table:
+            description: The routing table.
+            type: int
+"""
+STATE = """
+      state:
+        description: Whether the link is to be there.
+        type: str
+        choices: [present, absent]
+        default: present
+"""
+PORTS = """
+      ports:
+        description:
+          - Names of the links that are to be its ports. Other ports stay, unless O(purge=true), since a bridge also has
+            ports that come and go with virtual machines.
+        type: list
+        elements: str
+"""
+
+
+class ModuleDocFragment:
+    """Documentation that modules share; private to the collection."""
+
+    DOCUMENTATION = (
+        r"""
+options:
+  bonds:
+    description: Bonds. The options are those of the kernel's bonding driver, and are checked against the mode.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: Its name.
+        type: str
+        required: true
+      mode:
+        description: How the ports work together. A bond that is made without it has V(balance-rr).
+        type: str
+        choices: [balance-rr, active-backup, balance-xor, broadcast, 802.3ad, balance-tlb, balance-alb]
+      miimon:
+        description: Milliseconds between two looks at the links of the ports.
+        type: int
+      updelay:
+        description: Milliseconds before a port that came up is used; a multiple of O(bonds[].miimon).
+        type: int
+      downdelay:
+        description: Milliseconds before a port that went down is given up; a multiple of O(bonds[].miimon).
+        type: int
+      arp_interval:
+        description: Milliseconds between two ARP questions; excludes O(bonds[].miimon).
+        type: int
+      arp_ip_target:
+        description: Addresses that are asked for.
+        type: list
+        elements: str
+      arp_validate:
+        description: Which ports' ARP answers are looked at.
+        type: str
+        choices: [none, active, backup, all, filter, filter_active, filter_backup]
+      arp_all_targets:
+        description: Whether one answering target is enough.
+        type: str
+        choices: [any, all]
+      lacp_rate:
+        description: How often the partner is asked to speak. Changing it takes the bond down for a moment.
+        type: str
+        choices: [slow, fast]
+      ad_select:
+        description: How an aggregator is chosen. Changing it takes the bond down for a moment.
+        type: str
+        choices: [stable, bandwidth, count]
+      ad_actor_sys_prio:
+        description: The system priority that is told to the partner.
+        type: int
+      ad_user_port_key:
+        description: The upper ten bits of the port key.
+        type: int
+      min_links:
+        description: How many links must be up for the bond to be.
+        type: int
+      xmit_hash_policy:
+        description: What decides which port a packet leaves by.
+        type: str
+        choices: [layer2, layer3+4, layer2+3, encap2+3, encap3+4, vlan+srcmac]
+      primary:
+        description: The port that is used while it works.
+        type: str
+      primary_reselect:
+        description: When the primary port is taken back.
+        type: str
+        choices: [always, better, failure]
+      fail_over_mac:
+        description: Which address the bond has. Changing it releases and enslaves the ports again.
+        type: str
+        choices: [none, active, follow]
+      num_grat_arp:
+        description: How many gratuitous ARPs are sent after a failover.
+        type: int
+      resend_igmp:
+        description: How many IGMP reports are sent after a failover.
+        type: int
+      packets_per_slave:
+        description: How many packets leave by a port before the next one's turn.
+        type: int
+      tlb_dynamic_lb:
+        description: Whether flows move to less loaded ports.
+        type: bool
+      lp_interval:
+        description: Seconds between two learning packets.
+        type: int
+      all_slaves_active:
+        description: Whether duplicate frames on idle ports are taken.
+        type: bool
+"""
+        + PORTS
+        + STATE
+        + COMMON
+        + r"""
+  vlans:
+    description: VLANs.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: Its name; without it, C(parent.id).
+        type: str
+      parent:
+        description: The link that it is on. A port of an Open vSwitch bridge can be one.
+        type: str
+      id:
+        description: The VLAN id, from 1 to 4094.
+        type: int
+      protocol:
+        description: The tag. A VLAN that is made without it has V(802.1Q).
+        type: str
+        choices: [802.1Q, 802.1ad]
+      reorder_headers:
+        description: Whether the tag is taken off before the packet is seen.
+        type: bool
+      gvrp:
+        description: Whether the VLAN is announced by GVRP.
+        type: bool
+      mvrp:
+        description: Whether the VLAN is announced by MVRP.
+        type: bool
+      loose_binding:
+        description: Whether it stays up while its parent is down.
+        type: bool
+      ingress_qos_map:
+        description: Which packet priority a priority of the tag becomes.
+        type: dict
+      egress_qos_map:
+        description: Which priority of the tag a packet priority becomes.
+        type: dict
+"""
+        + STATE
+        + COMMON
+        + r"""
+  bridges:
+    description: Bridges.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: Its name.
+        type: str
+        required: true
+      stp:
+        description: Whether it speaks the spanning tree protocol.
+        type: bool
+      forward_delay:
+        description: Seconds that a port listens and learns before it forwards.
+        type: int
+      hello_time:
+        description: Seconds between two hello packets.
+        type: int
+      max_age:
+        description: Seconds after which the root's word is forgotten.
+        type: int
+      ageing_time:
+        description: Seconds after which an address is forgotten.
+        type: int
+      priority:
+        description: Its priority in the spanning tree; the smallest becomes root.
+        type: int
+      vlan_filtering:
+        description: Whether it heeds VLAN tags.
+        type: bool
+      multicast_snooping:
+        description: Whether it listens who wants which multicast group.
+        type: bool
+"""
+        + PORTS
+        + STATE
+        + COMMON
+        + r"""
+  nics:
+    description: NICs, and other links that are there, by name.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: Its name.
+        type: str
+        required: true
+      bridge_port:
+        description: What it is to the bridge that it is a port of.
+        type: dict
+        suboptions:
+          cost:
+            description: The cost of the path through it.
+            type: int
+          priority:
+            description: Its priority in the spanning tree.
+            type: int
+          hairpin:
+            description: Whether a frame may leave by the port that it came in by.
+            type: bool
+"""
+        + COMMON
+        + r"""
+  purge:
+    description: Release the ports of the named bonds and bridges that are not listed.
+    type: bool
+    default: false
+"""
+    )

@@ -1,0 +1,183 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the options of a task to the links that are wanted.
+
+Private to the collection; not a public interface.
+"""
+
+import ipaddress
+import re
+
+from .._core.reconcile import ReconcileError
+from . import options
+from .model import Link, Route, Wanted
+
+COMMON = dict(
+    mtu=dict(type="int"),
+    mac=dict(type="str"),
+    addresses=dict(type="list", elements="str"),
+    gateway=dict(type="str"),
+    gateway6=dict(type="str"),
+    routes=dict(
+        type="list",
+        elements="dict",
+        options=dict(
+            to=dict(type="str", required=True),
+            via=dict(type="str"),
+            metric=dict(type="int"),
+            table=dict(type="int"),
+        ),
+    ),
+)
+NAMED = dict(type="str", required=True)
+PORTS = dict(type="list", elements="str")
+STATE = dict(type="str", choices=["present", "absent"], default="present")
+
+ARGUMENTS = dict(
+    argument_spec=dict(
+        bonds=dict(
+            type="list",
+            elements="dict",
+            options=dict(
+                COMMON,
+                name=dict(type="str", required=True),
+                state=STATE,
+                ports=PORTS,
+                **options.argument_spec(options.BOND),
+            ),
+        ),
+        vlans=dict(
+            type="list",
+            elements="dict",
+            options=dict(COMMON, name=dict(type="str"), state=STATE, **options.argument_spec(options.VLAN)),
+        ),
+        bridges=dict(
+            type="list",
+            elements="dict",
+            options=dict(
+                COMMON,
+                name=dict(type="str", required=True),
+                state=STATE,
+                ports=PORTS,
+                **options.argument_spec(options.BRIDGE),
+            ),
+        ),
+        nics=dict(
+            type="list",
+            elements="dict",
+            options=dict(
+                COMMON,
+                name=NAMED,
+                bridge_port=dict(type="dict", options=options.argument_spec(options.PORT)),
+            ),
+        ),
+        purge=dict(type="bool", default=False),
+    )
+)
+
+# include/uapi/linux/if.h, IFNAMSIZ 16 with the closing zero; dev_valid_name() in net/core/dev.c.
+NAME = re.compile(r"(?!\.{1,2}\Z)[^\s/:]{1,15}\Z")
+MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}\Z")
+
+
+def wanted(params):
+    """Return the :class:`Wanted` of the options of ``bond_vlan_bridge``.
+
+    :raises ReconcileError: names the link, what was found, and what would be right.
+    """
+    links, absent, masters, exact = {}, [], {}, []
+    for kind, entries in (("bond", "bonds"), ("vlan", "vlans"), ("bridge", "bridges"), ("nic", "nics")):
+        for entry in params.get(entries) or ():
+            name = _name(kind, entry)
+            if name in links or name in absent:
+                raise ReconcileError(f"{kind} '{name}': declared twice; put all that you want of it into one entry")
+            if entry.get("state") == "absent":
+                absent.append(name)
+                continue
+            links[name] = _link(kind, name, entry)
+            if entry.get("ports") is not None:
+                exact.append(name)
+            for port in entry.get("ports") or ():
+                if masters.setdefault(port, name) != name:
+                    raise ReconcileError(
+                        f"port '{port}': a link has one master, and both '{masters[port]}' and '{name}' claim it"
+                    )
+    for port, master in masters.items():
+        if port in absent:
+            raise ReconcileError(f"port '{port}': '{master}' claims it, and it is declared absent; decide for one")
+        below = links.get(port, Link(port, "nic"))
+        links[port] = below._replace(master=master)
+    return Wanted(links, tuple(absent), tuple(exact) if params.get("purge") else ())
+
+
+def _name(kind, entry):
+    name = entry["name"]
+    if kind == "vlan" and name is None:
+        if entry["parent"] is None or entry["id"] is None:
+            raise ReconcileError("vlan without a name: give name, or parent and id, of which one is made")
+        name = f"{entry['parent']}.{entry['id']}"
+    if not NAME.match(name):
+        raise ReconcileError(
+            f"{kind} '{name}': not the name of a link; 1 to 15 characters without blanks, slashes and colons"
+        )
+    return name
+
+
+def _link(kind, name, entry):
+    where = f"{kind} '{name}'"
+    mac = entry["mac"] and entry["mac"].lower().replace("-", ":")
+    if mac and not MAC.match(mac):
+        raise ReconcileError(f"{where}: mac '{entry['mac']}' is none; write six pairs of hexadecimal digits")
+    addresses = None if entry["addresses"] is None else tuple(_address(where, one) for one in entry["addresses"])
+    number = entry.get("id")
+    if kind == "vlan" and number is not None and not 1 <= number <= 4094:
+        raise ReconcileError(f"{where}: id {number} is none of a VLAN; they go from 1 to 4094 (IEEE 802.1Q)")
+    port = options.given(options.PORT, entry.get("bridge_port") or {})
+    return Link(
+        name,
+        kind,
+        options.given(options.KINDS[kind], entry),
+        port=port,
+        mtu=entry["mtu"],
+        mac=mac,
+        addresses=addresses,
+        routes=_routes(where, entry),
+        up=True,
+    )
+
+
+def _address(where, text):
+    try:
+        one = ipaddress.ip_interface(text)
+    except ValueError as error:
+        raise ReconcileError(f"{where}: address '{text}': {error}; write it with its prefix, as 192.0.2.1/24") from None
+    if "/" not in text:
+        raise ReconcileError(
+            f"{where}: address '{text}' has no prefix; write it as {text}/24 or whatever your network has"
+        )
+    return str(one)
+
+
+def _routes(where, entry):
+    """Return the routes of an entry, its gateways among them; None when it says nothing of them."""
+    if entry["routes"] is None and entry["gateway"] is None and entry["gateway6"] is None:
+        return None
+    found = []
+    for key, to in (("gateway", "0.0.0.0/0"), ("gateway6", "::/0")):
+        if entry[key]:
+            found.append(Route(to, _host(where, key, entry[key])))
+    for one in entry["routes"] or ():
+        try:
+            to = str(ipaddress.ip_network(one["to"]))
+        except ValueError as error:
+            raise ReconcileError(f"{where}: route to '{one['to']}': {error}") from None
+        via = one["via"] and _host(where, "via", one["via"])
+        found.append(Route(to, via, one["metric"], one["table"]))
+    return tuple(found)
+
+
+def _host(where, key, text):
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError as error:
+        raise ReconcileError(f"{where}: {key}: {error}") from None

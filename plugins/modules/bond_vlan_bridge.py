@@ -1,0 +1,142 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+DOCUMENTATION = r"""
+module: bond_vlan_bridge
+short_description: Bonds, VLANs and bridges of a host, also of the one you are connected through
+version_added: 1.0.0
+description:
+  - Brings the bonds, VLANs, bridges and NICs of a host to one declaration. The order of the lists does not matter.
+  - Only what is named is touched, and an option that is not given keeps its value.
+  - With O(confirm_timeout) the host puts back what was there before, by itself, unless the controller reaches it over
+    a new connection in time. So a change can be made over the very link that it changes.
+  - This version changes the running kernel through C(ip(8)) and writes no files, so a reboot brings back what the host
+    is configured for. It serves network namespaces, containers and tests.
+author:
+  - hostcraft.linux contributors (@hostcraft)
+extends_documentation_fragment:
+  - hostcraft.linux._attributes
+  - hostcraft.linux._guard
+  - hostcraft.linux._network
+seealso:
+  - module: hostcraft.linux.bond_vlan_bridge_info
+requirements:
+  - iproute2 4.14 or newer on the host
+"""
+
+EXAMPLES = r"""
+- name: Give the machines of a hypervisor a bridge on VLAN 100, where the host's own address moves to
+  hostcraft.linux.bond_vlan_bridge:
+    confirm_timeout: 120
+    bonds:
+      - name: bond0
+        mode: 802.3ad
+        miimon: 100
+        lacp_rate: fast
+        xmit_hash_policy: layer2+3
+        ports: [eth1, eth2]
+    vlans:
+      - parent: bond0
+        id: 100
+        addresses: []
+      - parent: bond0
+        id: 200
+        addresses: [10.10.200.2/24]
+    bridges:
+      - name: br0
+        ports: [bond0.100]
+        addresses: [10.10.100.2/24]
+        gateway: 10.10.100.1
+  become: true
+
+- name: Remove a VLAN that is no longer needed
+  hostcraft.linux.bond_vlan_bridge:
+    confirm_timeout: 60
+    vlans:
+      - name: bond0.200
+        state: absent
+  become: true
+"""
+
+RETURN = r"""
+steps:
+  description: What was done, or in check mode would be done, in order.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - "create br0: bridge"
+    - "start br0"
+    - "add br0: address 10.10.100.2/24"
+    - "enslave bond0.100: to br0"
+    - "remove bond0.100: address 10.10.100.2/24"
+guard:
+  description: The guard of the change.
+  returned: when O(confirm_timeout) is not 0 and something was changed
+  type: dict
+  contains:
+    id:
+      description: Its name, below C(/var/lib/hostcraft/guard) on the host.
+      type: str
+    timeout:
+      description: Seconds between the end of the change and its confirmation.
+      type: int
+    confirmed:
+      description: Whether the change was confirmed.
+      type: bool
+rolled_back:
+  description: Whether the host has put back what was there before.
+  returned: when a guarded change failed
+  type: bool
+failed_step:
+  description: The step that failed.
+  returned: when a step failed
+  type: str
+done:
+  description: The steps that were done before.
+  returned: when a step failed
+  type: list
+  elements: str
+undone:
+  description: Those of them that were undone again.
+  returned: when a step failed
+  type: list
+  elements: str
+found:
+  description: The state after the failure, of the objects that would still have to change.
+  returned: when a step failed
+  type: raw
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hostcraft.linux.plugins.module_utils._core import guard
+from ansible_collections.hostcraft.linux.plugins.module_utils._core.argspec import compose
+from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import reconcile, reported
+from ansible_collections.hostcraft.linux.plugins.module_utils._network import declare, host
+from ansible_collections.hostcraft.linux.plugins.module_utils._network.plan import plan, undo
+
+
+def main():
+    module = AnsibleModule(**compose(declare.ARGUMENTS, guard.ARGUMENTS))
+    with reported(module):
+        wanted = declare.wanted(module.params)
+    result = reconcile(
+        module,
+        observe=host.observe,
+        plan=lambda state: plan(wanted, state),
+        apply=host.apply,
+        guard=guard.Guard(
+            module,
+            module.params["confirm_timeout"],
+            undo=lambda state, todo: [
+                guard.run(["ip", *argv], may_fail=may_fail) for argv, may_fail in undo(state, todo)
+            ],
+        ),
+    )
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,215 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``bond_vlan_bridge`` and its guard on a namespace host, over the very link that is changed.
+
+This kernel may lack bonds and VLANs; those are tested in the virtual machine.
+"""
+
+import json
+import threading
+
+import pytest
+
+# Stands in front of ip(8) and strikes once, at the N-th command that writes: {strike} is what then happens.
+AMBUSH = """#!/bin/sh
+case " $* " in *" -json "*) exec /sbin/ip "$@" ;; esac
+if [ -e /root/ambush ]; then
+    left=$(cat /root/ambush)
+    if [ "$left" -le 1 ]; then
+        rm /root/ambush
+        {strike}
+        exit 9
+    fi
+    echo $((left - 1)) > /root/ambush
+fi
+exec /sbin/ip "$@"
+"""
+
+
+@pytest.fixture
+def wired(host):
+    """The host, whose links and addresses are put back after the test from its own console."""
+    addresses = json.loads(host.ssh("ip -j addr show eth0"))[0]["addr_info"]
+    found = {one["family"]: one["local"] for one in addresses if one["scope"] == "global"}
+    before = state(host)
+    yield host, found["inet"], found["inet6"]
+    host.ssh("rm -f /usr/local/sbin/ip /root/ambush")
+    assert state(host) == before
+
+
+def state(host):
+    """Return what ip(8) says of links, addresses and routes, in a form that compares."""
+    text = host.ssh("ip -j addr; ip route show table all; ip -6 route show table all")
+    links, *routes = text.splitlines()
+    return (
+        sorted(
+            (
+                one["ifname"],
+                one["address"],
+                one.get("master"),
+                one["mtu"],
+                "UP" in one["flags"],
+                sorted((info["local"], info["prefixlen"]) for info in one["addr_info"] if info["scope"] != "link"),
+            )
+            for one in json.loads(links)
+        ),
+        sorted(" ".join(line.split()) for line in routes if "fe80" not in line and "ff00" not in line),
+    )
+
+
+def move(four, six, **more):
+    """Return the declaration that moves the host's addresses from eth0 to a bridge over it."""
+    bridge = {
+        "name": "br0",
+        "ports": ["eth0"],
+        "addresses": [f"{four}/24", f"{six}/64"],
+        "gateway": "10.203.0.1",
+        "gateway6": "fd00:203::1",
+    }
+    return {"confirm_timeout": 15, "bridges": [dict(bridge, **more)]}
+
+
+def back(four, six):
+    """Return the declaration that takes the bridge away again."""
+    nic = {
+        "name": "eth0",
+        "addresses": [f"{four}/24", f"{six}/64"],
+        "gateway": "10.203.0.1",
+        "gateway6": "fd00:203::1",
+    }
+    return {"confirm_timeout": 15, "nics": [nic], "bridges": [{"name": "br0", "state": "absent"}]}
+
+
+def run(host, check=False, **arguments):
+    """Run ``bond_vlan_bridge``; return its result."""
+    return host.module("hostcraft.linux.bond_vlan_bridge", arguments, check)
+
+
+def decisions(host):
+    """Return what the guards on the host have decided, newest last."""
+    text = host.ssh("cd /var/lib/hostcraft/guard && for one in $(ls -td */); do ./$one/guard status; done")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_the_hosts_own_address_moves_to_a_bridge_and_back(wired):
+    host, four, six = wired
+    before = state(host)
+    predicted = run(host, check=True, **move(four, six))
+    assert state(host) == before
+    applied = run(host, **move(four, six))
+    assert not applied["failed"], applied
+    assert applied["guard"]["confirmed"] is True
+    assert (predicted["steps"], predicted["diff"]) == (applied["steps"], applied["diff"])
+    links = {one["ifname"]: one for one in json.loads(host.ssh("ip -j addr"))}
+    assert links["eth0"]["master"] == "br0"
+    found = [info["local"] for info in links["br0"]["addr_info"] if info["scope"] == "global"]
+    assert found == [four, six]
+    again = run(host, **move(four, six))
+    assert (again["changed"], again["steps"], "guard" in again) == (False, [], False)
+    assert [one["state"] for one in decisions(host)] == ["confirmed"]
+    assert run(host, **back(four, six))["guard"]["confirmed"] is True
+
+
+@pytest.mark.parametrize(
+    ("what", "declared"),
+    [
+        ("another address", {"addresses": ["10.99.0.2/24"], "gateway": "10.99.0.1", "gateway6": None}),
+        ("a bridge without its port", {"ports": []}),
+    ],
+)
+def test_a_change_that_cuts_the_host_off_is_put_back(wired, what, declared):
+    host, four, six = wired
+    before = state(host)
+    result = run(host, nics=[{"name": "eth0", "addresses": [], "routes": []}], **move(four, six, **declared))
+    assert result["failed"], what
+    assert result["rolled_back"], result
+    assert "It has put back what was there before" in result["msg"]
+    assert state(host) == before
+
+
+FAULTS = {
+    "fails": (":", range(1, 11)),
+    "module-killed": ("kill -9 $PPID", range(1, 11)),
+    "connection-cut": ("pkill -9 -f '^sshd: root@' ; exec /sbin/ip \"$@\"", (1, 5, 10)),
+}
+
+
+@pytest.mark.parametrize(
+    ("strike", "number"),
+    [
+        pytest.param(strike, number, id=f"{name}-{number}")
+        for name, (strike, numbers) in FAULTS.items()
+        for number in numbers
+    ],
+)
+def test_a_fault_at_any_step_ends_before_or_after(wired, strike, number):
+    host, four, six = wired
+    before = state(host)
+    host.write("/usr/local/sbin/ip", AMBUSH.format(strike=strike))
+    host.ssh(f"chmod 755 /usr/local/sbin/ip; echo {number} > /root/ambush")
+    result = run(host, **move(four, six))
+    assert host.ssh("test -e /root/ambush || echo struck; rm -f /usr/local/sbin/ip /root/ambush"), "too few commands"
+    if result.get("failed"):
+        assert state(host) == before, result
+    else:
+        assert result["guard"]["confirmed"] is True
+        assert not run(host, **back(four, six))["failed"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        (
+            {"bridges": [{"name": "br0", "ports": ["eth0"]}]},
+            "'eth0': it is to be a port of br0, and an address on a port",
+        ),
+        ({"bridges": [{"name": "br0", "ports": ["eth7"]}]}, "'eth7': there is no such link on this host"),
+        ({"bonds": [{"name": "eth0"}]}, "bond 'eth0': there is a link of this name, and it is a nic"),
+        ({"bridges": [{"name": "br/0"}]}, "bridge 'br/0': not the name of a link"),
+        ({"nics": [{"name": "eth0", "gateway": "192.0.2.1"}]}, "192.0.2.1 is in none of its networks"),
+        ({"nics": [{"name": "eth0", "addresses": ["192.0.2.300/24"]}]}, "192.0.2.300"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_touched(wired, declared, said):
+    host, _four, _six = wired
+    before = state(host)
+    result = run(host, confirm_timeout=15, **declared)
+    assert result["failed"]
+    assert said in result["msg"]
+    assert state(host) == before
+
+
+def test_while_a_change_is_unconfirmed_another_is_refused_and_a_person_can_decide(wired):
+    host, four, six = wired
+    before = state(host)
+    results = []
+    lost = {"confirm_timeout": 60, "nics": [{"name": "eth0", "addresses": [f"{six}/64"], "routes": []}]}
+    over_four = threading.Thread(target=lambda: results.append(over(host, four, lost)))
+    over_four.start()
+    try:
+        assert wait_for(host, six, "applied")
+        second = over(host, six, {"bridges": [{"name": "br7"}]})
+        assert second["failed"]
+        assert "Another change holds the guard of this host" in second["msg"]
+        assert second["holder"]["state"] == "applied"
+        assert "br7" not in host.ssh("ip link", address=six)
+        host.ssh(f"/var/lib/hostcraft/guard/{second['holder']['id']}/guard rollback", address=six)
+    finally:
+        over_four.join(timeout=180)
+    assert results[0]["rolled_back"] is True
+    assert "asked for by hand" in results[0]["msg"]
+    assert state(host) == before
+
+
+def over(host, address, arguments):
+    """Run the module over one of the host's addresses."""
+    return host.module("hostcraft.linux.bond_vlan_bridge", arguments, ansible_ssh_extra_args=f"-o HostName={address}")
+
+
+def wait_for(host, address, wanted):
+    """Wait until the newest guard is in a state; at most 30 s."""
+    script = (
+        f"for turn in $(seq 150); do /var/lib/hostcraft/guard/*/guard status 2>/dev/null | grep -q {wanted} "
+        "&& echo yes && break; sleep 0.2; done"
+    )
+    return host.ssh(script, address=address)
