@@ -115,7 +115,7 @@ def _converge(first, loop):
     whole = todo = first
     for attempt in range(1, loop.rounds + 1):
         _apply_all(todo.steps, loop)
-        todo = loop.plan(loop.observe())
+        todo = _left(loop, whole)
         if not todo.steps:
             return whole
         done = [str(step) for step in whole.steps]
@@ -133,6 +133,21 @@ def _converge(first, loop):
             )
         whole = whole.then(todo)
     return whole
+
+
+def _left(loop, whole):
+    """Return what is still to be done; a state that can no longer be read is put back by the guard."""
+    try:
+        return loop.plan(loop.observe())
+    except ReconcileError as error:
+        said = loop.guard.failed(whole=False) if loop.guard else {}
+        done = [str(step) for step in whole.steps]
+        raise ReconcileError(
+            "Every step was done, and what came of it cannot be told: {}.{}".format(
+                str(error).rstrip("."), _put_back(said)
+            ),
+            **dict(error.details, done=done, **said),
+        ) from error
 
 
 def _apply_all(steps, loop):
