@@ -19,6 +19,8 @@ PACKAGES = (
     "cron",
     "qemu-guest-agent",
     "ethtool",
+    "netcat-openbsd",
+    "openvswitch-switch",
 )
 SIZE = "3G"  # of the disk, which is sparse
 QUIET = (  # what only makes the first boot longer

@@ -260,6 +260,15 @@ options:
 """
         + COMMON
         + r"""
+  backend:
+    description:
+      - What keeps the configuration. V(auto) is whoever keeps the named links today; where some are kept by one and
+        some by another, the task fails and names them.
+      - V(networkmanager) writes profiles and activates them, or reapplies them in place.
+      - V(runtime) changes the running kernel only; the next reboot brings back what the host is configured for.
+    type: str
+    choices: [auto, networkmanager, runtime]
+    default: auto
   purge:
     description: Release the ports of the named bonds and bridges that are not listed.
     type: bool

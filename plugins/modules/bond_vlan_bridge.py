@@ -12,8 +12,10 @@ description:
   - Only what is named is touched, and an option that is not given keeps its value.
   - With O(confirm_timeout) the host puts back what was there before, by itself, unless the controller reaches it over
     a new connection in time. So a change can be made over the very link that it changes.
-  - This version changes the running kernel through C(ip(8)) and writes no files, so a reboot brings back what the host
-    is configured for. It serves network namespaces, containers and tests.
+  - Where NetworkManager keeps the links it is told by profiles (keyfiles), so that they are the same after a reboot.
+    Elsewhere the running kernel is changed through C(ip(8)), and no file is written; see O(backend).
+  - Each step of the plan says what it does to the link. C(restart) names what cannot be changed without taking the link
+    down for a moment, and why; C(reapply) and C(set) change it in place.
 author:
   - hostcraft.linux contributors (@hostcraft)
 extends_documentation_fragment:
@@ -114,25 +116,33 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hostcraft.linux.plugins.module_utils._core import guard
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.argspec import compose
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import reconcile, reported
-from ansible_collections.hostcraft.linux.plugins.module_utils._network import declare, host
-from ansible_collections.hostcraft.linux.plugins.module_utils._network.plan import plan, undo
+from ansible_collections.hostcraft.linux.plugins.module_utils._network import (
+    declare,
+    host,
+    plan,
+    plan_profiles,
+)
+
+PLANS = {"networkmanager": plan_profiles, "runtime": plan}
 
 
 def main():
     module = AnsibleModule(**compose(declare.ARGUMENTS, guard.ARGUMENTS))
+    backend = module.params["backend"]
     with reported(module):
         wanted = declare.wanted(module.params)
+        named = [*wanted.links, *wanted.absent]
+        # Once: what is made meanwhile may at first be kept by nobody.
+        backend = host.find_backend(named) if backend == "auto" else backend
     result = reconcile(
         module,
-        observe=host.observe,
-        plan=lambda state: plan(wanted, state),
+        observe=lambda: host.observe(backend, named),
+        plan=lambda state: PLANS[state.backend].plan(wanted, state),
         apply=host.apply,
         guard=guard.Guard(
             module,
             module.params["confirm_timeout"],
-            undo=lambda state, todo: [
-                guard.run(["ip", *argv], may_fail=may_fail) for argv, may_fail in undo(state, todo)
-            ],
+            undo=lambda state, todo: host.recorded(PLANS[state.backend].undo(state, todo)),
         ),
     )
     module.exit_json(**result)

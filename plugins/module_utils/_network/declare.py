@@ -72,6 +72,7 @@ ARGUMENTS = dict(
             ),
         ),
         purge=dict(type="bool", default=False),
+        backend=dict(type="str", choices=["auto", "networkmanager", "runtime"], default="auto"),
     )
 )
 

@@ -135,6 +135,19 @@ def rebuild(before, created, after):
     return found
 
 
+def last_resort(links):
+    """Return the commands that give links back what a host is reached by, where others should have done so.
+
+    They do nothing where all is as it was. The order of the links is from below.
+    """
+    found = []
+    for link in links:
+        found += create(link) if link.kind != "nic" else []
+        found += attribute(link.name, "up", link.up)
+        found += [argv for one in link.addresses for argv in address("replace", link.name, one)]
+    return found + [argv for link in links for one in link.routes for argv in route("append", link.name, one)]
+
+
 def _options_again(link, after):
     """Set all options that can be set on a link with ports, one by one: a kernel may refuse one that it has."""
     table = options.KINDS[link.kind]

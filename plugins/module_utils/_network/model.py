@@ -69,8 +69,29 @@ class Wanted(NamedTuple):
     purge: Tuple[str, ...] = ()
 
 
+class Write(NamedTuple):
+    """An operation: a file gets this text; None removes it. As undo, whatever the text, it is put back as it was."""
+
+    path: str
+    text: Optional[str]
+
+
+class Profile(NamedTuple):
+    """What NetworkManager keeps of a link; ``active`` tells whether the link runs on it."""
+
+    uuid: str
+    path: str
+    text: str
+    active: bool = False
+
+
 class State(NamedTuple):
-    """What was found: every link of the host by name, and who else holds links (``{name: owner}``)."""
+    """What was found: every link of the host by name, and who else holds links (``{name: owner}``).
+
+    ``backend`` is what keeps the configuration, ``profiles`` are NetworkManager's by link.
+    """
 
     links: dict
     owners: dict = {}
+    backend: str = "runtime"
+    profiles: dict = {}

@@ -131,6 +131,17 @@ def given(table, entry):
     return found
 
 
+def meant(link):
+    """Return the options of a link that mean something: those of a bond's mode, and none that are empty."""
+    mode = link.options.get("mode")
+    table = KINDS[link.kind]
+    return {
+        name: value
+        for name, value in link.options.items()
+        if value not in (None, (), "") and (not table[name].modes or mode in table[name].modes)
+    }
+
+
 def check_bond(name, have, want):
     """Refuse bond options that the mode does not take, or that exclude each other.
 

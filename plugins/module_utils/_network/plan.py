@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which steps make the links of a host what is declared, in an order that works. Pure.
 
-The data of a step is the pair of the commands of ip(8) that do it and those that undo it.
+The data of a step is the pair of the operations that do it and those that undo it: argument lists, here all of ip(8).
 Private to the collection; not a public interface.
 """
 
@@ -81,34 +81,33 @@ def plan(wanted, state):
     job = Job(topology.target(wanted, state), wanted.links, state.links)
     touched = [name for name in topology.order(job.links) if job.differs(name)]
     gone = [name for name in wanted.absent if name in state.links]
-    shown = touched + gone
-    anew = _anew(job)
-    early = _in_the_way(gone, anew, job)
+    again = anew(job)
+    early = in_the_way(gone, again, job)
     steps = [
         step for name in reversed(topology.order(state.links)) if name in early for step in _remove(state.links[name])
     ]
-    rest = job.without(anew | early)
+    rest = job.without(again | early)
     steps += [step for name in touched for step in _release(name, rest)]
     masters = {job.links[name].master for name in touched}
     for name in topology.order(job.links):
-        if name in anew and name not in early:
+        if name in again and name not in early:
             steps.append(_recreate(rest.links[name], state.links[name], job.changed(name)))
-        steps += _build(name, rest, name in anew - early) if name in touched or name in masters else []
+        steps += _build(name, rest, name in again - early) if name in touched or name in masters else []
     steps += _routes(touched, rest)
     for name in touched:
         steps += _addresses(name, rest, "del")
     for name in reversed([one for one in topology.order(state.links) if one in gone and one not in early]):
         steps += _remove(state.links[name])
     return Plan(
-        {name: _shown(state.links.get(name), name, job) for name in shown},
-        {name: _shown(job.links.get(name), name, job) for name in shown},
+        {name: shown(state.links.get(name), name, job) for name in touched + gone},
+        {name: shown(job.links.get(name), name, job) for name in touched + gone},
         tuple(steps),
-        _warnings(touched, job),
+        warnings(touched, job),
     )
 
 
 def undo(state, todo):
-    """Return the commands that bring back the touched links of ``state``, each with whether it may fail.
+    """Return the operations that bring back the touched links of ``state``, each with whether it may fail.
 
     :param todo: the plan that is carried out.
     """
@@ -119,7 +118,8 @@ def undo(state, todo):
         if name not in touched and set(topology.below(state.links[name], state.links)).intersection(touched):
             touched.append(name)
     before = [state.links[name] for name in topology.order(state.links) if name in touched]
-    return iproute.rebuild(before, [*remade, *(name for name in touched if name not in state.links)], todo.after)
+    created = [*remade, *(name for name in touched if name not in state.links)]
+    return [(["ip", *argv], may_fail) for argv, may_fail in iproute.rebuild(before, created, todo.after)]
 
 
 def _other(name, todo):
@@ -131,27 +131,27 @@ def _other(name, todo):
 
 
 def _step(verb, name, detail, do, back):
-    return Step(verb, name, detail, (do, back))
+    return Step(verb, name, detail, ([["ip", *argv] for argv in do], [["ip", *argv] for argv in back]))
 
 
-def _anew(job):
+def anew(job):
     """Return the names of the VLANs that the kernel can only make anew, and of those on them."""
-    anew = set()
+    found = set()
     for name in topology.order(job.links):
         link = job.links[name]
         new = any(options.KINDS[link.kind][key].restart == "new" for key in job.changed(name))
-        if name in job.have and (new or (link.kind == "vlan" and link.options["parent"] in anew)):
-            anew.add(name)
-    return anew
+        if name in job.have and (new or (link.kind == "vlan" and link.options["parent"] in found)):
+            found.add(name)
+    return found
 
 
-def _in_the_way(gone, anew, job):
+def in_the_way(gone, again, job):
     """Return which of these VLANs have to go first: the kernel knows an id of a parent once, and VLANs go with it."""
-    taken = {_identity(link): name for name, link in job.links.items() if name not in job.have or name in anew}
-    parents = {job.have[name].options["parent"] for name in anew}
-    vlans = [name for name in (*gone, *anew) if job.have[name].kind == "vlan"]
+    taken = {_identity(link): name for name, link in job.links.items() if name not in job.have or name in again}
+    parents = {job.have[name].options["parent"] for name in again}
+    vlans = [name for name in (*gone, *again) if job.have[name].kind == "vlan"]
     conflicts = {name for name in vlans if taken.get(_identity(job.have[name]), name) != name}
-    return conflicts | {name for name in anew if name in parents or job.have[name].options["parent"] in anew}
+    return conflicts | {name for name in again if name in parents or job.have[name].options["parent"] in again}
 
 
 def _identity(link):
@@ -177,7 +177,7 @@ def _release(name, job):
 def _recreate(link, have, changed):
     do = iproute.delete(link.name) + iproute.create(link)
     back = iproute.delete(link.name) + _again(have)
-    return _step("recreate", link.name, _changes(changed, have), do, back)
+    return _step("recreate", link.name, changes(changed, have), do, back)
 
 
 def _build(name, job, made):
@@ -210,7 +210,7 @@ def _change(name, changed, job):
         old = {key: have.options[key] for key in changed if key in have.options}
         detail = f"({', '.join(restart)}) " if restart else ""
         do, back = (_set(have, given, before, restart, job) for given, before in ((changed, old), (old, changed)))
-        steps.append(_step("restart" if restart else "set", name, detail + _changes(changed, have), do, back))
+        steps.append(_step("restart" if restart else "set", name, detail + changes(changed, have), do, back))
     for key in job.plain(name):
         old, new = getattr(have, key), getattr(job.declared[name], key)
         do, back = iproute.attribute(name, key, new), iproute.attribute(name, key, old)
@@ -311,7 +311,7 @@ def _said(link):
     return " ".join([link.kind, ", ".join(words)]).strip()
 
 
-def _changes(changed, have):
+def changes(changed, have):
     return ", ".join(f"{key} {_text(have.options.get(key))} -> {_text(changed[key])}" for key in sorted(changed))
 
 
@@ -321,7 +321,7 @@ def _text(value):
     return str(value)
 
 
-def _shown(link, name, job):
+def shown(link, name, job):
     """Return what a diff shows of a link on either side: what is to change; None for no link."""
     if link is None:
         return None
@@ -341,7 +341,7 @@ def _shown(link, name, job):
     return found
 
 
-def _warnings(touched, job):
+def warnings(touched, job):
     """Warn of addresses that no link has any more."""
     homes = {one.partition("/")[0] for link in job.links.values() for one in link.addresses}
     return tuple(

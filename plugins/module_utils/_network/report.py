@@ -52,11 +52,7 @@ def _routes(link):
 
 
 def _options(link):
-    mode = link.options.get("mode")
-    table = {
-        name: option for name, option in options.KINDS[link.kind].items() if not option.modes or mode in option.modes
-    }
-    return _said(table, link.options)
+    return _said(options.KINDS[link.kind], options.meant(link))
 
 
 def _said(table, found):

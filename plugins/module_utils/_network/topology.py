@@ -11,10 +11,11 @@ from .._core.reconcile import ReconcileError
 from . import options
 from .model import Link
 
+# A bridge of NetworkManager speaks STP unless it is told otherwise, one of the kernel does not.
 BLANK = {
     "bond": {"mode": "balance-rr"},
     "vlan": {"protocol": "802.1Q", "reorder_headers": True},
-    "bridge": {},
+    "bridge": {"stp": False},
     "nic": {},
 }
 
@@ -31,7 +32,8 @@ def target(wanted, state):
             if link.kind == "nic":
                 raise _missing(link, state)
             below = Link(name, link.kind, BLANK[link.kind], "", {}, None, None, (), (), False)
-        links[name] = link._replace(kind=_kind(link, below)).over(below)
+        whole = link._replace(kind=_kind(link, below)).over(below)
+        links[name] = whole if name in state.links else _with_mac(whole, wanted, state)
     for name, link in links.items():
         listed = name in wanted.links and wanted.links[name].master is not None
         purged = link.master in wanted.purge and not listed
@@ -40,6 +42,14 @@ def target(wanted, state):
     links.update(_moved(wanted, links, state.links))
     _check(wanted, state, links)
     return links
+
+
+def _with_mac(link, wanted, state):
+    """Give a new bond the MAC of its first port by name; else it has that of whichever comes up first."""
+    ports = sorted(name for name, one in wanted.links.items() if one.master == link.name)
+    # That of a port of another bond is the other bond's.
+    known = [state.links[name].mac for name in ports if name in state.links and not state.links[name].master]
+    return link._replace(mac=known[0]) if link.kind == "bond" and not link.mac and known else link
 
 
 def _moved(wanted, links, have):
@@ -227,6 +237,23 @@ def order(links):
         way.pop()
         seen.add(name)
         done.append(name)
+
+    for name in sorted(links):
+        visit(name)
+    return done
+
+
+def order_of_activation(links):
+    """Return the names of all links, each after its master and its parent: as NetworkManager brings them up."""
+    done = []
+
+    def visit(name):
+        link = links[name]
+        for other in (link.master, link.options.get("parent")):
+            if other in links and other not in done:
+                visit(other)
+        if name not in done:
+            done.append(name)
 
     for name in sorted(links):
         visit(name)

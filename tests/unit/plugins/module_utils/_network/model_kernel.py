@@ -39,9 +39,9 @@ class Kernel:
         """Carry out commands; what has gone by itself need not be taken away, as in host.py."""
         for argv in commands:
             try:
-                self.ip(argv)
+                self.ip(argv[1:])
             except ReconcileError:
-                if not (may_fail or ("del" in argv and argv[0] != "link")):
+                if not (may_fail or ("del" in argv and argv[1] != "link")):
                     raise
 
     def _link_add(self, words):

@@ -1,0 +1,189 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Profiles of NetworkManager in its keyfile format (nm-settings-keyfile(5)): read, and edited key by key. Pure.
+
+What a profile says of other things, and its comments, stay as they are. Private to the collection.
+"""
+
+import ipaddress
+import uuid
+
+from . import options
+from .model import Route
+
+TYPES = {"bond": "bond", "vlan": "vlan", "bridge": "bridge", "nic": "ethernet"}
+# nm-settings-nmcli(5): the flags of a VLAN are one number, NM_VLAN_FLAG_*.
+FLAGS = {"reorder_headers": 1, "gvrp": 2, "loose_binding": 4, "mvrp": 8}
+MAPS = {"ingress_qos_map": "ingress-priority-map", "egress_qos_map": "egress-priority-map"}
+BRIDGE = {
+    "stp": "stp",
+    "forward_delay": "forward-delay",
+    "hello_time": "hello-time",
+    "max_age": "max-age",
+    "ageing_time": "ageing-time",
+    "priority": "priority",
+    "vlan_filtering": "vlan-filtering",
+    "multicast_snooping": "multicast-snooping",
+}
+DEFAULT = {4: "0.0.0.0/0", 6: "::/0"}
+PORT = {"cost": "path-cost", "priority": "priority", "hairpin": "hairpin-mode"}
+HEADER = "# Keys that hostcraft.linux.bond_vlan_bridge manages; others stay as they are.\n"
+
+
+def edit(text, link, declared, master_kind):
+    """Return the text of a link's profile once it says what is declared.
+
+    :param text: the profile as it is, None for none.
+    :param link: the link as it is to be; a new profile says all of it.
+    :param declared: what of it is declared; of a profile that is there only this is changed.
+    :param master_kind: the kind of its master, None for none.
+    """
+    new = text is None
+    sections = parse(text or "")
+    if new:
+        sections["connection"] = {
+            "id": link.name,
+            "uuid": identity(link.name),
+            "type": TYPES[link.kind],
+            "interface-name": link.name,
+        }
+    wanted = link._replace(options=options.meant(link)) if new else declared
+    _set_master(sections, link, wanted.port, master_kind)
+    _set_options(sections, wanted)
+    _set_hardware(sections, wanted)
+    if link.master:
+        for section in ("ipv4", "ipv6"):  # a port has none
+            sections.pop(section, None)
+    elif new or (declared.addresses, declared.routes) != (None, None) or "ipv4" not in sections:
+        _set_addresses(sections, link)
+    return render(sections, text)
+
+
+def identity(name):
+    """Return the UUID of a new profile; it follows from the link's name."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"hostcraft.linux/{name}"))
+
+
+def parse(text):
+    """Return ``{section: {key: value}}`` in the order of the file."""
+    sections, section = {}, {}
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("[") and line.endswith("]"):
+            section = sections.setdefault(line[1:-1], {})
+        elif "=" in line and not line.startswith("#"):
+            key, _equals, value = line.partition("=")
+            section[key.strip()] = value.strip()
+    return sections
+
+
+def render(sections, text=None):
+    """Return the text of a profile, with the comments at the head of the text that was there."""
+    head = HEADER
+    if text is not None:
+        lines = text.splitlines(True)
+        head = "".join(line for line in lines[: _first_section(lines)] if line.startswith("#"))
+    parts = []
+    for name, keys in sections.items():
+        parts.append("".join([f"[{name}]\n", *(f"{key}={value}\n" for key, value in keys.items())]))
+    return head + "\n".join(parts)
+
+
+def _first_section(lines):
+    return next((number for number, line in enumerate(lines) if line.startswith("[")), len(lines))
+
+
+def _set_master(sections, link, port, kind):
+    connection = sections.setdefault("connection", {})
+    for old, new in (("master", "controller"), ("slave-type", "port-type")):
+        connection.pop(new, None)
+        connection.pop(old, None)
+    if link.master:
+        connection.update({"master": link.master, "slave-type": kind})
+        if kind == "bridge":
+            _put(sections, "bridge-port", {PORT[key]: _text(value) for key, value in port.items()})
+            sections.setdefault("bridge-port", {})
+    if not link.master or kind != "bridge":
+        sections.pop("bridge-port", None)
+    if link.kind in ("bond", "bridge"):
+        connection["autoconnect-slaves"] = "1"
+
+
+def _set_options(sections, link):
+    given = link.options
+    if link.kind == "bond":
+        _put(sections, "bond", {key: _bond_text(value) for key, value in given.items()})
+    if link.kind == "bridge":
+        table = options.BRIDGE
+        _put(sections, "bridge", {BRIDGE[key]: _text(value, table[key].scale) for key, value in given.items()})
+    if link.kind == "vlan":
+        _set_vlan(sections, given)
+
+
+def _set_vlan(sections, given):
+    vlan = sections.setdefault("vlan", {})
+    flags = int(vlan.get("flags", "1"))
+    for key, bit in FLAGS.items():
+        if key in given:
+            flags = flags | bit if given[key] else flags & ~bit
+    values = {"flags": str(flags)}
+    values.update({key: str(given[key]) for key in ("id", "parent") if key in given})
+    if given.get("protocol", "802.1Q") != "802.1Q":
+        values["protocol"] = given["protocol"]
+    elif "protocol" in given:
+        vlan.pop("protocol", None)
+    for key, name in MAPS.items():
+        if key in given:
+            vlan.pop(name, None)
+            values.update({name: ",".join(f"{one}:{to}" for one, to in given[key])} if given[key] else {})
+    vlan.update(values)
+
+
+def _set_hardware(sections, link):
+    values = {"mtu": str(link.mtu)} if link.mtu is not None else {}
+    if link.mac is not None:
+        values["cloned-mac-address"] = link.mac.upper()
+    _put(sections, "ethernet", values)
+
+
+def _set_addresses(sections, link):
+    for section, version in (("ipv4", 4), ("ipv6", 6)):
+        old = sections.get(section, {})
+        kept = {
+            key: value for key, value in old.items() if not key.startswith(("address", "route")) and key != "gateway"
+        }
+        addresses = [one for one in link.addresses if _version(one) == version]
+        routes = [one for one in link.routes if _version(one.to) == version]
+        gateway = next(
+            (one for one in routes if addresses and one == Route(DEFAULT[version], one.via) and one.via), None
+        )
+        kept["method"] = "manual" if addresses else "disabled"
+        kept.update({f"address{number}": one for number, one in enumerate(addresses, 1)})
+        if gateway:
+            routes.remove(gateway)
+            kept["address1"] += f",{gateway.via}"
+        for number, one in enumerate(routes, 1):
+            words = [one.to, one.via or "", *([str(one.metric)] if one.metric is not None else [])]
+            kept[f"route{number}"] = ",".join(words).rstrip(",")
+            kept.update({f"route{number}_options": f"table={one.table}"} if one.table is not None else {})
+        sections[section] = kept
+
+
+def _version(text):
+    return ipaddress.ip_interface(text).version
+
+
+def _put(sections, name, values):
+    if values:
+        sections.setdefault(name, {}).update(values)
+
+
+def _bond_text(value):
+    return str(int(value)) if isinstance(value, bool) else _text(value)
+
+
+def _text(value, scale=1):
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return str(value // scale) if scale != 1 else str(value)

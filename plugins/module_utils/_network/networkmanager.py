@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""NetworkManager, through nmcli(1): what it keeps of which link.
+
+Private to the collection; not a public interface.
+"""
+
+import re
+
+from .._core import files
+from .._core.command import run
+from .._core.reconcile import ReconcileError
+from . import keyfile
+from .model import Profile
+
+FIELDS = "UUID,DEVICE,ACTIVE,FILENAME"
+# nm_device_get_route_metric_default() in src/core/devices/nm-device.c; one more for each further link of a kind,
+# and 20000 more while the connectivity check fails.
+METRICS = {"nic": 100, "bond": 300, "vlan": 400, "bridge": 425}
+PENALTY, FURTHER = 20000, 25
+
+
+def managed():
+    """Return whether NetworkManager keeps each link, ``{name: bool}``; None where it does not run."""
+    try:
+        if run(["nmcli", "-t", "-f", "RUNNING", "general"]).strip() != "running":
+            return None
+        table = run(["nmcli", "-t", "-f", "DEVICE,STATE", "device"])
+    except ReconcileError:
+        return None
+    return {name: state != "unmanaged" for name, state in map(fields, table.splitlines())}
+
+
+def profiles():
+    """Return ``{name: Profile}`` of the links that have one on disk; an active one goes before others.
+
+    :raises ReconcileError: a profile of a link is kept in a format that this module does not write.
+    """
+    found = {}
+    for line in run(["nmcli", "-t", "-f", FIELDS, "connection", "show"]).splitlines():
+        uuid, device, active, path = fields(line)
+        if not path.startswith("/etc/"):
+            continue  # made by NetworkManager itself, for what it found configured
+        text = files.read(path) or ""
+        name = device or keyfile.parse(text).get("connection", {}).get("interface-name", "")
+        if not path.endswith(".nmconnection"):
+            if name:
+                found.setdefault(name, Profile(uuid, path, text, active == "yes"))
+            continue
+        if name and (active == "yes" or name not in found):
+            found[name] = Profile(uuid, path, text, active == "yes")
+    return found
+
+
+def refuse_others(names, found):
+    """Refuse profiles in the old format of initscripts (NetworkManager.conf(5), ifcfg-rh)."""
+    for name in names:
+        if name in found and not found[name].path.endswith(".nmconnection"):
+            raise ReconcileError(
+                f"'{name}': NetworkManager keeps it in {found[name].path}, which this module does not edit; "
+                f"turn it into a keyfile with: nmcli connection migrate {found[name].uuid}"
+            )
+
+
+def plain_routes(link):
+    """Return the link with its routes as profiles have them: without the metric that NetworkManager gives by itself."""
+    base = METRICS[link.kind]
+    routes = tuple(
+        one._replace(metric=None) if one.metric is not None and 0 <= one.metric % PENALTY - base < FURTHER else one
+        for one in link.routes
+    )
+    return link._replace(routes=routes)
+
+
+def fields(line):
+    """Split a line of ``nmcli --terse``; colons in a field have a backslash before them."""
+    return [re.sub(r"\\(.)", r"\1", one) for one in re.split(r"(?<!\\):", line)]

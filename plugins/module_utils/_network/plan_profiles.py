@@ -1,0 +1,199 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which steps make the links of a host that NetworkManager keeps what is declared. Pure.
+
+Profiles are written and loaded first, so that NetworkManager's own autoconnect works for the change and not against it;
+then each link that differs is reapplied in place where that is possible, else activated, from below. What takes all of
+it back is the undo of the first step: profiles must be back before a link is activated with them.
+Private to the collection; not a public interface.
+"""
+
+from .._core.reconcile import Plan, Step
+from . import iproute, keyfile, options, topology
+from .model import Write
+from .plan import Job, anew, changes, in_the_way, shown, warnings
+
+DIRECTORY = "/etc/NetworkManager/system-connections"
+WAIT = "90"  # seconds that nmcli waits for an activation
+
+
+def plan(wanted, state):
+    """Return the :class:`Plan` that makes ``state`` what is ``wanted``, through NetworkManager.
+
+    :raises ReconcileError: the declaration cannot be met on this host; nothing has been changed.
+    """
+    job = Job(topology.target(wanted, state), wanted.links, state.links)
+    order = topology.order(job.links)
+    differing = [name for name in order if job.differs(name)]
+    gone = [name for name in wanted.absent if name in state.links or name in state.profiles]
+    texts = {name: _text(name, job, state) for name in order if name in wanted.links or name in differing}
+    stale = [name for name, text in texts.items() if _differs(text, state.profiles.get(name))]
+    again = anew(job)
+    early = in_the_way([name for name in gone if name in state.links], again, job) | again
+    steps = []
+    for name in reversed(topology.order(state.links)):
+        if name in early:
+            steps.append(_step("remove", name, state.links[name].kind, [_ip(argv) for argv in iproute.delete(name)]))
+    for name in stale:
+        steps.append(_step("write", _path(name, state), _said(name, state), [Write(_path(name, state), texts[name])]))
+    if stale:
+        files = [_path(name, state) for name in stale]
+        steps.append(_step("load", "NetworkManager", ", ".join(stale), [["nmcli", "connection", "load", *files]]))
+    steps += [
+        _activate(name, job, state, name in again)
+        for name in topology.order_of_activation(job.links)
+        if name in differing
+    ]
+    for name in [one for one in reversed(topology.order(state.links)) if one in gone]:
+        steps += _remove(name, name in early, state)
+    named = [*differing, *(name for name in stale if name not in differing), *gone]
+    old = {name: profile.text for name, profile in state.profiles.items()}
+    new = {name: texts[name] for name in stale}
+    todo = Plan(
+        {
+            name: _shown(state.links.get(name), name, job, old.get(name) if name in new else None, new.get(name))
+            for name in named
+        },
+        {name: _shown(job.links.get(name), name, job, new.get(name), old.get(name)) for name in named},
+        tuple(steps),
+        warnings(differing, job),
+    )
+    return _with_undo(todo, undo(state, todo))
+
+
+def _with_undo(todo, back):
+    """Let the undo of the first step, which is undone last, be that of all."""
+    if not todo.steps:
+        return todo
+    first = todo.steps[0]
+    return todo._replace(steps=(first._replace(data=(first.data[0], back)), *todo.steps[1:]))
+
+
+def _step(verb, name, detail, do):
+    return Step(verb, name, detail, (do, ()))
+
+
+def _ip(argv):
+    return ["ip", *argv]
+
+
+def _path(name, state):
+    profile = state.profiles.get(name)
+    return profile.path if profile else f"{DIRECTORY}/{name}.nmconnection"
+
+
+def _text(name, job, state):
+    link, profile = job.links[name], state.profiles.get(name)
+    kind = job.links[link.master].kind if link.master in job.links else None
+    declared = job.declared.get(name)
+    if declared is None:  # it loses an address, a route or its master to a link that is declared
+        declared = type(link)(name, link.kind, addresses=link.addresses, routes=link.routes)
+    return keyfile.edit(profile.text if profile else None, link, declared, kind)
+
+
+def _differs(text, profile):
+    return profile is None or keyfile.parse(text) != keyfile.parse(profile.text)
+
+
+def _said(name, state):
+    return f"profile of {name}" if name in state.profiles else f"new profile of {name}"
+
+
+def _activate(name, job, state, again):
+    """Take a link to what its profile says: in place where NetworkManager and the kernel can."""
+    link, have = job.links[name], state.links.get(name)
+    profile = state.profiles.get(name)
+    changed = job.changed(name) if have else {}
+    restart = sorted(key for key in changed if options.KINDS[link.kind][key].restart)
+    in_place = have and have.up and profile and profile.active and not again and not restart
+    in_place = in_place and link.master == have.master and "mac" not in job.plain(name) and not job.port(name)
+    if in_place:
+        return _step("reapply", name, _what(name, job), [["nmcli", "--wait", WAIT, "device", "reapply", name]])
+    do = _up(profile.uuid if profile else keyfile.identity(name))
+    if have is None or again:
+        return _step("create", name, _what(name, job), [do])
+    reason = f"({', '.join(restart)}) " if restart else ""
+    verb = "restart" if profile and profile.active else "activate"
+    return _step(verb, name, reason + _what(name, job), [do, *_up_again(name, job, state)])
+
+
+def _up_again(name, job, state):
+    """Bring up the ports of a link that is restarted; NetworkManager does so by itself, in its own time."""
+    ports = [one for one in sorted(state.links) if state.links[one].master == name == job.links[one].master]
+    return [_up(state.profiles[one].uuid) for one in ports if one in state.profiles and state.profiles[one].active]
+
+
+def _up(uuid):
+    return ["nmcli", "--wait", WAIT, "connection", "up", "uuid", uuid]
+
+
+def _what(name, job):
+    """Say what changes of a link."""
+    link, have = job.links[name], job.have.get(name)
+    if have is None:
+        said = [link.kind, *(f"address {one}" for one in link.addresses), *(f"route {one}" for one in link.routes)]
+        return ", ".join(said + ([f"to {link.master}"] if link.master else []))
+    said = [changes(job.changed(name), have)] if job.changed(name) else []
+    said += [f"{key} {getattr(have, key)} -> {getattr(job.declared[name], key)}" for key in job.plain(name)]
+    if link.master != have.master:
+        said.append(f"master {have.master or 'none'} -> {link.master or 'none'}")
+    for word, old, new in (("address", have.addresses, link.addresses), ("route", have.routes, link.routes)):
+        said += [f"add {word} {one}" for one in new if one not in old]
+        said += [f"remove {word} {one}" for one in old if one not in new]
+    return ", ".join(said)
+
+
+def _remove(name, early, state):
+    steps, profile = [], state.profiles.get(name)
+    if profile:
+        reload = ["nmcli", "connection", "reload"]
+        steps.append(_step("delete", profile.path, f"profile of {name}", [Write(profile.path, None), reload]))
+    if not early and name in state.links:
+        steps.append(_step("remove", name, state.links[name].kind, [_ip(argv) for argv in iproute.delete(name)]))
+    return steps
+
+
+def undo(state, todo):
+    """Return what takes a change back, from whatever state the host is in: operations, each with whether it may fail.
+
+    Files first, then NetworkManager. As the last resort the addresses and routes are given back without it.
+
+    :param todo: the plan that is carried out.
+    """
+    found = [(Write(one.path, None), False) for step in todo.steps for one in step.data[0] if isinstance(one, Write)]
+    touched = list(todo.before)
+    removed = [step.target for step in todo.steps if step.verb == "remove"]
+    made = [name for name in touched if name not in state.links or name in removed]
+    found += [(_ip(argv), True) for name in made for argv in iproute.delete(name)]
+    # Starting it does nothing but wait when it is just being restarted.
+    found += [(["systemctl", "start", "NetworkManager"], True), (["nmcli", "connection", "reload"], False)]
+    touched = _with_those_on_them(touched, state)
+    for name in [one for one in topology.order(state.links) if one in touched]:
+        profile = state.profiles.get(name)
+        if profile and profile.active:
+            found.append((_up(profile.uuid), False))
+    links = [state.links[name] for name in topology.order(state.links) if name in touched]
+    return found + [(_ip(argv), True) for argv in iproute.last_resort(links)]
+
+
+def _with_those_on_them(names, state):
+    touched = set(names)
+    for name in topology.order(state.links):
+        if touched.intersection(topology.below(state.links[name], state.links)):
+            touched.add(name)
+    touched |= {link.name for link in state.links.values() if link.master in touched}
+    return touched
+
+
+def _shown(link, name, job, mine, other):
+    """Return what a diff shows of a link and its profile: of that only the keys that differ, as it may hold secrets."""
+    found = shown(link, name, job)
+    keys = _keys(mine)
+    differing = {key: value for key, value in keys.items() if _keys(other).get(key) != value}
+    return dict(found or {}, profile=differing) if differing else found
+
+
+def _keys(text):
+    return {
+        f"{section}.{key}": value for section, keys in keyfile.parse(text or "").items() for key, value in keys.items()
+    }
