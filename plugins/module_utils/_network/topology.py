@@ -39,7 +39,9 @@ def target(wanted, state):
         purged = link.master in wanted.purge and not listed
         if link.master in wanted.absent or purged:
             links[name] = link._replace(master="")
-    links.update(_moved(wanted, links, state.links))
+    # NetworkManager gives the routes of each link a metric of their own, so they do not take each other's place.
+    ways = {} if state.backend == "networkmanager" else _ways(wanted)
+    links.update(_moved(wanted, links, state.links, ways))
     _check(wanted, state, links)
     return links
 
@@ -52,11 +54,10 @@ def _with_mac(link, wanted, state):
     return link._replace(mac=known[0]) if link.kind == "bond" and not link.mac and known else link
 
 
-def _moved(wanted, links, have):
+def _moved(wanted, links, have, ways):
     """Yield the links that lose addresses or routes to another one: what is declared there moves there, and with the
     last address the routes that went by it."""
     homes = {one.partition("/")[0]: link.name for link in wanted.links.values() for one in link.addresses or ()}
-    ways = _ways(wanted)
     for name, link in links.items():
         declared = wanted.links.get(name, Link(name, link.kind))
         addresses, routes = link.addresses, link.routes

@@ -1,0 +1,214 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Profiles of NetworkManager: what is written, what is left alone, and the plans that activate them."""
+
+import pytest
+from ansible_collections.hostcraft.linux.plugins.module_utils._network import keyfile
+from ansible_collections.hostcraft.linux.plugins.module_utils._network.model import Link, Profile, Route, Write
+from ansible_collections.hostcraft.linux.plugins.module_utils._network.networkmanager import fields, plain_routes
+from ansible_collections.hostcraft.linux.plugins.module_utils._network.plan_profiles import plan
+from ansible_collections.hostcraft.linux.tests.unit.plugins.module_utils._network.test_plan import (
+    BARE,
+    BONDED,
+    OF_OVS,
+    bridge,
+    host,
+    nic,
+    wanted,
+)
+
+SEED = {
+    "bonds": [
+        {
+            "name": "bond0",
+            "mode": "802.3ad",
+            "miimon": 100,
+            "lacp_rate": "fast",
+            "xmit_hash_policy": "layer2+3",
+            "ports": ["eth1", "eth2"],
+        }
+    ],
+    "vlans": [
+        {"parent": "bond0", "id": 100, "addresses": ["10.10.100.2/24"], "gateway": "10.10.100.1"},
+        {"parent": "bond0", "id": 200},
+    ],
+    "bridges": [{"name": "br0", "ports": ["bond0.200"], "addresses": ["10.10.200.2/24"], "stp": False}],
+}
+
+
+def written(todo):
+    """Return the profiles that a plan writes, by the name of the file without its ending."""
+    writes = [one for step in todo.steps for one in step.data[0] if isinstance(one, Write)]
+    return {one.path.split("/")[-1].replace(".nmconnection", ""): keyfile.parse(one.text) for one in writes}
+
+
+def on_disk(state, *names, active=True):
+    """Return the state with profiles of these links as this module would have written them."""
+    profiles = {}
+    for name in names:
+        link = state.links[name]
+        kind = state.links[link.master].kind if link.master in state.links else None
+        text = keyfile.edit(None, link, link, kind)
+        path = f"/etc/NetworkManager/system-connections/{name}.nmconnection"
+        profiles[name] = Profile(keyfile.identity(name), path, text, active)
+    return state._replace(profiles=profiles, backend="networkmanager")
+
+
+def steps(state, **declared):
+    return [str(step) for step in plan(wanted(**declared), state).steps]
+
+
+def test_the_seed_topology_as_profiles():
+    found = written(plan(wanted(**SEED), BARE._replace(backend="networkmanager")))
+    assert sorted(found) == ["bond0", "bond0.100", "bond0.200", "br0", "eth1", "eth2"]
+    assert found["bond0"]["bond"] == {
+        "mode": "802.3ad",
+        "miimon": "100",
+        "lacp_rate": "fast",
+        "xmit_hash_policy": "layer2+3",
+    }
+    assert found["bond0"]["ethernet"] == {"cloned-mac-address": "52:54:00:00:00:01"}
+    assert found["bond0"]["ipv4"] == found["bond0"]["ipv6"] == {"method": "disabled"}
+    port = found["eth1"]["connection"]
+    assert (port["type"], port["master"], port["slave-type"]) == ("ethernet", "bond0", "bond")
+    assert "ipv4" not in found["eth1"]
+    assert found["bond0.100"]["vlan"] == {"flags": "1", "id": "100", "parent": "bond0"}
+    assert found["bond0.100"]["ipv4"] == {"method": "manual", "address1": "10.10.100.2/24,10.10.100.1"}
+    assert found["br0"]["bridge"] == {"stp": "false"}
+    assert found["bond0.200"]["connection"]["slave-type"] == "bridge"
+    assert "bridge-port" in found["bond0.200"]
+    assert len({one["connection"]["uuid"] for one in found.values()}) == 6
+
+
+def test_the_order_of_activation():
+    order = [step.target for step in plan(wanted(**SEED), BARE).steps if step.verb in ("create", "activate")]
+    for first, then in (("bond0", "eth1"), ("eth2", "bond0.100"), ("br0", "bond0.200")):
+        assert order.index(first) < order.index(then) or first == "eth2"
+
+
+def test_nothing_is_done_where_all_is_as_declared():
+    state = on_disk(BONDED, *BONDED.links)
+    assert (
+        steps(state, bonds=[{"name": "bond0", "miimon": 100, "ports": ["eth1"]}], vlans=[{"name": "bond0.100"}]) == []
+    )
+
+
+def test_a_profile_that_is_lost_is_written_and_loaded_and_the_link_left_alone():
+    state = on_disk(BONDED, "eth1", "eth2", "bond0")
+    path = "/etc/NetworkManager/system-connections/bond0.100.nmconnection"
+    assert steps(state, vlans=[{"name": "bond0.100"}]) == [
+        f"write {path}: new profile of bond0.100",
+        "load NetworkManager: bond0.100",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("declared", "last"),
+    [
+        ({"bonds": [{"name": "bond0", "miimon": 50}]}, "reapply bond0: miimon 100 -> 50"),
+        ({"bonds": [{"name": "bond0", "lacp_rate": "fast"}]}, "restart bond0: (lacp_rate) lacp_rate slow -> fast"),
+        (
+            {"vlans": [{"name": "bond0.200", "addresses": ["198.51.100.1/24"]}]},
+            "reapply bond0.200: add address 198.51.100.1/24",
+        ),
+        ({"vlans": [{"name": "bond0.200", "id": 201}]}, "create bond0.200: id 200 -> 201"),
+        (
+            {"bonds": [{"name": "bond0", "ports": ["eth1"]}], "purge": True},
+            "restart eth2: master bond0 -> none",
+        ),
+        ({"vlans": [{"name": "bond0.200", "state": "absent"}]}, "remove bond0.200: vlan"),
+    ],
+)
+def test_what_is_changed_in_place_and_what_restarts(declared, last):
+    assert steps(on_disk(BONDED, *BONDED.links), **declared)[-1] == last
+
+
+def test_a_restarted_bond_brings_its_ports_up_again():
+    state = on_disk(BONDED, *BONDED.links)
+    last = plan(wanted(bonds=[{"name": "bond0", "lacp_rate": "fast"}]), state).steps[-1]
+    assert [argv[-1] for argv in last.data[0]] == [keyfile.identity(name) for name in ("bond0", "eth1", "eth2")]
+
+
+def test_the_seed_move_over_a_bond_of_open_vswitch():
+    state = on_disk(OF_OVS, "eth1", "eth2", "bond0", "bond0.100")
+    move = {"name": "br0", "ports": ["bond0.100"], "addresses": ["192.0.2.10/24"], "gateway": "192.0.2.1"}
+    assert [str(step).partition(": ")[0] for step in plan(wanted(bridges=[move]), state).steps] == [
+        "write /etc/NetworkManager/system-connections/bond0.100.nmconnection",
+        "write /etc/NetworkManager/system-connections/br0.nmconnection",
+        "load NetworkManager",
+        "create br0",
+        "restart bond0.100",
+    ]
+
+
+def test_only_what_is_declared_is_changed_in_a_profile():
+    text = """# by hand
+[connection]
+id=Uplink
+uuid=7d6a
+type=ethernet
+zone=trusted
+
+[ethernet]
+wake-on-lan=64
+
+[802-1x]
+password=secret
+
+[ipv4]
+method=manual
+address1=192.0.2.10/24,192.0.2.1
+dns=192.0.2.53;
+may-fail=false
+
+[ipv6]
+method=auto
+"""
+    link = nic("eth0", addresses=("192.0.2.11/24",), routes=(Route("0.0.0.0/0", "192.0.2.1"),))
+    declared = Link("eth0", "nic", mtu=9000, addresses=("192.0.2.11/24",))
+    before, after = keyfile.parse(text), keyfile.parse(keyfile.edit(text, link, declared, None))
+    assert after["ethernet"] == {"wake-on-lan": "64", "mtu": "9000"}
+    assert after["ipv4"] == dict(before["ipv4"], address1="192.0.2.11/24,192.0.2.1")
+    assert (after["connection"], after["802-1x"]) == (before["connection"], before["802-1x"])
+    assert keyfile.edit(text, link, declared, None).startswith("# by hand\n")
+
+
+def test_a_diff_shows_no_secret():
+    text = "[connection]\nid=eth0\nuuid=1\ntype=ethernet\n\n[802-1x]\npassword=secret\n\n[ipv4]\nmethod=auto\n"
+    state = host(nic("eth0"), profiles={"eth0": Profile("1", "/etc/x.nmconnection", text, True)})
+    todo = plan(wanted(nics=[{"name": "eth0", "mtu": 9000}]), state)
+    assert todo.after["eth0"] == {"mtu": 9000, "profile": {"ethernet.mtu": "9000"}}
+    assert "secret" not in str((todo.before, todo.after, [str(step) for step in todo.steps]))
+
+
+@pytest.mark.parametrize(
+    ("link", "section", "expected"),
+    [
+        (bridge("br0", options={"priority": 4096, "forward_delay": 400}), "bridge",
+         {"stp": "false", "priority": "4096", "forward-delay": "4"}),
+        (Link("v", "vlan", {"parent": "eth1", "id": 7, "protocol": "802.1ad", "reorder_headers": True, "gvrp": True,
+                            "egress_qos_map": ((0, 3), (1, 2))}, "", {}, 1500, None, (), (), True), "vlan",
+         {"flags": "3", "id": "7", "parent": "eth1", "protocol": "802.1ad", "egress-priority-map": "0:3,1:2"}),
+        (nic("eth1", addresses=("192.0.2.1/24", "192.0.2.2/24", "2001:db8::1/64"),
+             routes=(Route("10.0.0.0/8", "192.0.2.9", 50, 7), Route("::/0", "2001:db8::9"))), "ipv4",
+         {"method": "manual", "address1": "192.0.2.1/24", "address2": "192.0.2.2/24",
+          "route1": "10.0.0.0/8,192.0.2.9,50", "route1_options": "table=7"}),
+        (nic("eth1", addresses=("2001:db8::1/64",), routes=(Route("::/0", "2001:db8::9"),)), "ipv6",
+         {"method": "manual", "address1": "2001:db8::1/64,2001:db8::9"}),
+    ],
+)  # fmt: skip
+def test_a_new_profile(link, section, expected):
+    assert keyfile.parse(keyfile.edit(None, link, link, None))[section] == expected
+
+
+def test_fields_of_nmcli():
+    assert fields(r"a:b\:c:d\\e:") == ["a", "b:c", "d\\e", ""]
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric", "seen"),
+    [("bridge", 425, None), ("bridge", 20426, None), ("vlan", 400, None), ("nic", 100, None), ("nic", 50, 50)],
+)
+def test_the_metric_that_networkmanager_gives_is_none_that_was_declared(kind, metric, seen):
+    link = Link("x", kind, routes=(Route("10.0.0.0/8", "192.0.2.9", metric),))
+    assert plain_routes(link).routes[0].metric == seen
