@@ -114,3 +114,14 @@ def clean(host):
         "umount /etc/security/limits.d 2>/dev/null; rm -rf /etc/security && cp -a /root/security /etc/security; "
         "pkill -f '^sleep 77[0-9]' ; true"
     )
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """Two namespace hosts, for playbooks that go from one to the next."""
+    names = ("first", "second")
+    try:
+        lab("up", *names)
+        yield [Host(name, lab("inventory").split()[-1]) for name in names]
+    finally:
+        lab("down", *names)

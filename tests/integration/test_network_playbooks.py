@@ -9,28 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-from conftest import Host, lab
-
-NAMES = ("first", "second")
-
-
-@pytest.fixture(scope="module")
-def pair():
-    """Two namespace hosts."""
-    try:
-        lab("up", *NAMES)
-        yield [Host(name, lab("inventory").split()[-1]) for name in NAMES]
-    finally:
-        lab("down", *NAMES)
-
 
 def play(host, name, *arguments):
     """Run a playbook of the collection on both hosts; return its exit status and output."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     program = shutil.which("ansible-playbook", path=path)
     done = subprocess.run(
-        [program, "-i", host.inventory, "--limit", ",".join(NAMES), *arguments, f"hostcraft.linux.{name}"],
+        [program, "-i", host.inventory, "--limit", "first,second", *arguments, f"hostcraft.linux.{name}"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
