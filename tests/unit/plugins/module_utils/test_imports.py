@@ -12,9 +12,21 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(_core.__file__ or _core._
 # What touches the system, by domain; everything else in a domain is pure.
 IO_FILES = {
     "_core": {"command.py", "files.py"},
+    "_git": {"git.py", "squash_apply.py", "squash_history.py"},
     "_rlimit": {"bounds.py", "host.py", "pam.py", "procfs.py", "survey.py", "systemd.py", "usage.py"},
 }
-PURE = {"collections", "contextlib", "fnmatch", "functools", "ipaddress", "itertools", "re", "typing"}
+PURE = {
+    "collections",
+    "contextlib",
+    "datetime",
+    "fnmatch",
+    "functools",
+    "hashlib",
+    "ipaddress",
+    "itertools",
+    "re",
+    "typing",
+}
 
 
 def sources():
