@@ -151,6 +151,8 @@ notes:
   - The id of a new commit that is not signed depends on the declaration and the old commits only. Check mode shows it,
     and two clones that are squashed alike get the same commit.
   - Needs git 1.8.5 or newer on the host.
+seealso:
+  - module: hostcraft.linux.git_shallow
 """
 
 EXAMPLES = r"""

@@ -15,7 +15,7 @@ from .reconcile import ReconcileError
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def run(argv, timeout=30.0, ok=(0,), stdin=None, *, env=None, cwd=None):
+def run(argv, timeout=30.0, ok=(0,), stdin=None, *, env=None, cwd=None, log=None):
     """Run ``argv`` and return what it printed on standard output.
 
     Bytes that are not UTF-8 survive in both directions (surrogateescape, PEP 383), as do line ends.
@@ -26,6 +26,7 @@ def run(argv, timeout=30.0, ok=(0,), stdin=None, *, env=None, cwd=None):
     :param stdin: text for standard input; None means empty.
     :param env: variables to set for the command; the value None takes one away.
     :param cwd: the directory in which it runs.
+    :param log: list that gets what the command says on standard error, as one more text.
     :raises ReconcileError: the program is missing, ran too long, or failed. The message has the
         command and the last lines of its standard error; the details have ``cmd``, ``rc``, ``stderr``.
     """
@@ -53,6 +54,8 @@ def run(argv, timeout=30.0, ok=(0,), stdin=None, *, env=None, cwd=None):
         process.communicate()
         raise ReconcileError(f"'{shown}' did not end within {timeout:g} s and was killed", cmd=list(argv)) from error
     out, err = (text.decode("utf-8", "surrogateescape") for text in (out, err))
+    if log is not None:
+        log.append(err)
     if process.returncode not in ok:
         reason = "; ".join(err.strip().splitlines()[-3:]) or "no message on standard error"
         raise ReconcileError(

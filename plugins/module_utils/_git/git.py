@@ -5,6 +5,7 @@
 Private to the collection; not a public interface.
 """
 
+import os
 import re
 
 from .._core import command
@@ -31,6 +32,8 @@ ALWAYS = dict(
     GIT_PAGER="cat",
     # A git that only looks must not take the index lock from somebody who works there (git-status(1)).
     GIT_OPTIONAL_LOCKS="0",
+    # In a partial clone every look at an object that is missing would fetch it; only what means to uses the network.
+    GIT_ALLOW_PROTOCOL="none",
 )
 
 
@@ -51,6 +54,12 @@ def git(where, *arguments, **how):
                 **error.details,
             ) from error
         raise
+
+
+def online(where, *arguments, **how):
+    """Run git as :func:`git` does, and let it talk to other repositories."""
+    allowed = {"GIT_ALLOW_PROTOCOL": os.environ.get("GIT_ALLOW_PROTOCOL")}
+    return git(where, *arguments, **dict(how, env=dict(allowed, **how.get("env") or {})))
 
 
 def maybe(where, *arguments, **how):

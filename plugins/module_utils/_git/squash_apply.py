@@ -12,7 +12,7 @@ import time
 
 from .._core.reconcile import ReconcileError
 from . import commits
-from .git import git, maybe
+from .git import git, maybe, online
 from .squash_model import BACKUPS
 
 PUSHING = 600.0  # seconds that a push may take
@@ -100,7 +100,7 @@ def _restore(state, backup):
 
 def _push(state, remote):
     lease = "--force-with-lease={}:{}".format(remote.ref, remote.actual or "")
-    git(state.path, "push", "--quiet", lease, "--", remote.name, f"{state.ref}:{remote.ref}", timeout=PUSHING)
+    online(state.path, "push", "--quiet", lease, "--", remote.name, f"{state.ref}:{remote.ref}", timeout=PUSHING)
 
 
 def _expire(path, backup):

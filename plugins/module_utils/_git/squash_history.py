@@ -12,7 +12,7 @@ import time
 from .._core import files
 from .._core.reconcile import ReconcileError
 from . import commits
-from .git import git, maybe
+from .git import git, maybe, online
 from .squash_model import BACKUPS, Backup, Remote, State
 
 # What git keeps in a repository, or in a linked working tree, while something is going on (git-status(1)).
@@ -222,7 +222,7 @@ def _remote(path, ref, tip, backups):
             f"{branch} in {path}: it has no remote to be pushed to; set one by 'git branch --set-upstream-to', "
             "or leave out push"
         )
-    lines = git(path, "ls-remote", "--heads", "--", name, there, timeout=120.0).splitlines()
+    lines = online(path, "ls-remote", "--heads", "--", name, there, timeout=120.0).splitlines()
     actual = next((line.split("\t")[0] for line in lines if line.split("\t")[1] == there), None)
     tracking = f"refs/remotes/{name}/{there[len('refs/heads/') :]}"
     seen = maybe(path, "rev-parse", "--verify", "--quiet", tracking)

@@ -12,7 +12,20 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(_core.__file__ or _core._
 # What touches the system, by domain; everything else in a domain is pure.
 IO_FILES = {
     "_core": {"command.py", "files.py"},
-    "_git": {"git.py", "squash_apply.py", "squash_history.py"},
+    "_git": {
+        "checkout.py",
+        "clone.py",
+        "fetch.py",
+        "fleet.py",
+        "git.py",
+        "journal.py",
+        "remote.py",
+        "signatures.py",
+        "squash_apply.py",
+        "squash_history.py",
+        "survey.py",
+        "worktree.py",
+    },
     "_rlimit": {"bounds.py", "host.py", "pam.py", "procfs.py", "survey.py", "systemd.py", "usage.py"},
 }
 PURE = {

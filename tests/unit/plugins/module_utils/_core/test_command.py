@@ -52,3 +52,9 @@ def test_variables_and_directory(tmp_path, monkeypatch):
 
 def test_bytes_and_line_ends_survive():
     assert run(["cat"], stdin="a\r\n\udcff\n") == "a\r\n\udcff\n"
+
+
+def test_what_is_said_on_standard_error_is_kept():
+    said = []
+    assert run(["sh", "-c", "echo out; echo careful >&2"], log=said) == "out\n"
+    assert said == ["careful\n"]
