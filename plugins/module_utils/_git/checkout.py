@@ -134,10 +134,7 @@ def unlock(wanted, local):
     for path in local.locks:
         with suppress(FileNotFoundError):
             os.unlink(path)
-    packs = os.path.join(directory_of(wanted.dest), "objects", "pack")
-    for name in os.listdir(packs) if os.path.isdir(packs) else ():
-        if name.startswith("tmp_"):
-            os.unlink(os.path.join(packs, name))
+    journal.tidy(wanted.dest, directory_of(wanted.dest))
 
 
 def configure(wanted, state):

@@ -79,7 +79,8 @@ def _repository(wanted, directory, half):
         operation=next(
             (shown for name, shown in OPERATIONS.items() if os.path.exists(os.path.join(directory, name))), ""
         ),
-        locks=locks if left is not None else (),
+        # The journal of a checkout stays until that is ended: by it the next run knows what was half written.
+        locks=locks + (() if interrupted or left is None else (os.path.join(directory, journal.NAME),)),
         interrupted=interrupted,
         recorded=(settings.get("hostcraft.history") or [""])[-1],
         filter=(settings.get(f"remote.{wanted.remote}.partialclonefilter") or [None])[-1],
@@ -137,14 +138,20 @@ def compare(wanted, local, target):
     if local.kind != "repository" or maybe(dest, "cat-file", "-e", f"{target.commit}^{{tree}}") is None:
         return local
     tracked = maybe(dest, "rev-parse", "--verify", "--quiet", tracking(wanted, target))
+    # A fetch that was cut off can leave a commit without all that belongs to it; one that was not has set a ref.
+    known = ["HEAD"] if local.head else []
+    if maybe(dest, "rev-list", "--max-count=1", target.commit, "--not", "--all", *known) != "":
+        return local
     boundary = set((files.read(os.path.join(dest, maybe(dest, "rev-parse", "--git-dir"), "shallow")) or "").split())
     history = None
     if wanted.depth is not None:
         if wanted.depth == 0 and not boundary:
             history = graph.History(None, 0)
         else:
-            lines = git(dest, "rev-list", "--parents", target.commit, timeout=wanted.timeout).splitlines()
-            history = graph.history(lines, target.commit, boundary)
+            lines = maybe(dest, "rev-list", "--parents", target.commit, timeout=wanted.timeout)
+            if lines is None:
+                return local
+            history = graph.history(lines.splitlines(), target.commit, boundary)
     branch = branch_of(target)
     if branch and local.branch != branch:  # a branch of that name with commits of its own would be lost
         own = maybe(dest, "rev-list", "--count", f"refs/heads/{branch}", "--not", "--remotes", "--tags", target.commit)

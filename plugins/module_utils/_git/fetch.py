@@ -27,21 +27,26 @@ def new(wanted, state, say):
     :param say: ``say(text)`` for what the user should know.
     """
     place = clone.staging(wanted.dest)
-    _remove(place)
     try:
-        os.makedirs(place)
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        with journal.claimed(place):
+            if not os.path.isdir(os.path.join(wanted.dest, ".git")):  # another run may have made it meanwhile
+                _make(wanted, state, say, place)
     except OSError as error:
         raise ReconcileError(f"Cannot make {place}: {error.strerror}") from error
+
+
+def _make(wanted, state, say, place):
+    _remove(place)
     try:
+        os.mkdir(place)
         git(place, "init", "--quiet", ".")
-        directory = os.path.join(place, ".git")
-        with journal.written(directory, clone=wanted.dest):
+        with journal.written(os.path.join(place, ".git"), clone=wanted.dest):
             git(place, "config", f"remote.{wanted.remote}.url", wanted.repo)
             if wanted.reference:
                 _borrow(place, wanted.reference)
-            there = wanted._replace(dest=place)
-            commit = more(there, state, say, is_new=True)
-            checkout.fill(there, state, commit)
+            commit = more(wanted._replace(dest=place), state, say, is_new=True)
+            checkout.fill(wanted._replace(dest=place), state, commit)
         _put(place, wanted.dest)
     except BaseException:
         _remove(place)
@@ -80,7 +85,11 @@ def update(wanted, state, say):
     """Fetch for a clone that is there."""
     directory = os.path.join(wanted.dest, maybe(wanted.dest, "rev-parse", "--git-dir"))
     with journal.written(directory, fetch=state.target.commit):
-        more(wanted, state, say)
+        try:
+            more(wanted, state, say)
+        except ReconcileError:
+            journal.tidy(wanted.dest, directory)
+            raise
 
 
 def more(wanted, state, say, is_new=False):

@@ -8,7 +8,7 @@ Private to the collection; not a public interface.
 from concurrent.futures import ThreadPoolExecutor
 
 from .._core.reconcile import ReconcileError
-from . import checkout, clone, fetch, remote, shallow_plan, signatures, targets, worktree
+from . import checkout, clone, fetch, journal, remote, shallow_plan, signatures, targets, worktree
 from .git import version
 from .shallow_model import State, Target
 
@@ -77,7 +77,7 @@ class Fleet:
     def apply(self, step):
         """Carry out one step. None of them can be undone: what was fetched stays, and does no harm."""
         if step.verb not in shallow_plan.NETWORK:
-            STEPS[step.verb](*step.data)
+            self._change(step)
             return
         if not self._started:
             for one in self._todo:
@@ -88,6 +88,14 @@ class Fleet:
             self._started[str(step)].result()
         except ReconcileError as error:
             raise self._all(step, error) from error
+
+    def _change(self, step):
+        """Change what is there; a run that is killed meanwhile is known by its journal."""
+        if step.verb in ("unlock", "checkout"):  # the one is no git, the other keeps a journal that says more
+            STEPS[step.verb](*step.data)
+            return
+        with journal.written(checkout.directory_of(step.target), change=step.verb):
+            STEPS[step.verb](*step.data)
 
     def _all(self, failed, error):
         """Wait for what was begun together with a step that failed; return an error that tells of all."""

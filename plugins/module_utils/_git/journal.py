@@ -5,6 +5,7 @@
 Private to the collection; not a public interface.
 """
 
+import fcntl
 import json
 import os
 import time
@@ -17,6 +18,7 @@ NAME = "hostcraft-journal"
 # The locks that the commands of a checkout take (gitrepository-layout(5), api-lockfile).
 LOCKS = ("index.lock", "HEAD.lock", "config.lock", "shallow.lock", "packed-refs.lock", "info/sparse-checkout.lock")
 POLL = 0.2  # seconds
+PATIENCE = 30.0  # seconds that another run is waited for
 
 
 def read(directory):
@@ -38,16 +40,73 @@ def is_running(journal):
 
 @contextmanager
 def written(directory, **doing):
-    """Keep a journal while the body runs. A failure of the body leaves none: git has cleaned up by then."""
-    path = os.path.join(directory, NAME)
-    files.write(path, json.dumps(dict(doing, pid=os.getpid(), start=_start(os.getpid()))), 0o600)
+    """Keep a journal, and others out, while the body runs.
+
+    A failure of the body leaves none, since git has cleaned up by then; but a checkout that failed half way stays.
+    """
+    with _alone(directory):
+        text = json.dumps(dict(doing, pid=os.getpid(), start=_start(os.getpid())))
+        files.write(os.path.join(directory, NAME), text, 0o600)
+        try:
+            yield
+        except ReconcileError:
+            if "checkout" not in doing:
+                clear(directory)
+            raise
+        clear(directory)
+
+
+@contextmanager
+def claimed(path):
+    """Be the only run that makes something at ``path``, by a lock file beside it that is gone afterwards."""
+    name = path + ".lock"
+    while True:
+        with open(name, "a"):
+            pass
+        with _alone(name) as descriptor:
+            # Whoever had it before has removed it meanwhile: then this lock is on a file that has no name any more.
+            if os.path.exists(name) and os.stat(name).st_ino == os.fstat(descriptor).st_ino:
+                try:
+                    yield
+                finally:
+                    os.unlink(name)
+                return
+
+
+@contextmanager
+def _alone(path):
+    """Hold a lock of the kernel on a directory or file, which goes when the process does.
+
+    :raises ReconcileError: another run has it.
+    """
+    descriptor, deadline = os.open(path, os.O_RDONLY), time.monotonic() + PATIENCE
     try:
-        yield
-    except ReconcileError:
-        if "checkout" not in doing:
-            clear(directory)
-        raise
-    clear(directory)
+        while not _locked(descriptor):
+            if time.monotonic() > deadline:
+                raise ReconcileError(f"{path}: another run is at work there; run this task after it")
+            time.sleep(POLL)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor):
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def tidy(dest, directory):
+    """Remove unfinished objects, which git leaves when it is killed or out of disk, unless a git works there."""
+    if _users(dest, directory):
+        return
+    for top, _directories, inside in os.walk(os.path.join(directory, "objects")):
+        for name in inside:
+            if name.startswith("tmp_"):
+                with suppress(FileNotFoundError):
+                    os.unlink(os.path.join(top, name))
 
 
 def clear(directory):

@@ -50,8 +50,6 @@ def options(access):
         found += ["-c", f"credential.helper={access.credential_helper}"]
     if access.username and access.password is None:
         found += ["-c", f"credential.username={access.username}"]
-    if access.ca_file:
-        found += ["-c", f"http.sslCAInfo={access.ca_file}"]
     return found
 
 
@@ -60,6 +58,8 @@ def environment(access):
     variables = {}
     if access.password is not None:
         variables.update(HOSTCRAFT_USER=access.username or "", HOSTCRAFT_PASSWORD=access.password)
+    if access.ca_file:
+        variables["GIT_SSL_CAINFO"] = access.ca_file  # which wins over http.sslCAInfo (git-config(1))
     if access.proxy:
         variables.update(http_proxy=access.proxy, https_proxy=access.proxy, HTTPS_PROXY=access.proxy)
     ssh = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=30"]

@@ -92,7 +92,7 @@ def _checkout(entry, secrets):
         entry["shallow_since"],
         tuple(entry["shallow_exclude"] or ()),
         entry["max_depth"],
-        entry["filter"],
+        _filter(entry["filter"]),
         None if entry["sparse"] is None else _sparse(entry),
         entry["sparse_mode"] == "cone",
         entry["single_branch"],
@@ -115,6 +115,14 @@ def _checkout(entry, secrets):
         entry["timeout"],
         entry["lock_timeout"],
     )
+
+
+def _filter(text):
+    """Return a filter as git writes it into its configuration, where sizes are bytes."""
+    found = re.match(r"blob:limit=(\d+)([kmg])\Z", text or "")
+    if not found:
+        return text
+    return "blob:limit={}".format(int(found.group(1)) << {"k": 10, "m": 20, "g": 30}[found.group(2)])
 
 
 def _depth(entry):

@@ -96,9 +96,9 @@ class Local(NamedTuple):
     """What is at the destination.
 
     ``kind`` is absent, empty, files, bare, linked, repository or broken. ``changes`` and ``untracked`` are names of
-    files, ``own_commits`` counts commits that are nowhere else. ``locks`` were left by a run of ours that was killed,
-    and ``interrupted`` is the commit that it was checking out. ``history`` and ``tracked`` are about the target;
-    ``recorded`` is the history that was fetched for the commit that is checked out.
+    files, ``own_commits`` counts commits that are nowhere else. ``locks``, a journal among them, were left by a run of
+    ours that was killed, and ``interrupted`` is the commit that it was checking out. ``history`` and ``tracked`` are
+    about the target; ``recorded`` is the history that was fetched for the commit that is checked out.
     """
 
     kind: str

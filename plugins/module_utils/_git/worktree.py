@@ -6,6 +6,7 @@ Private to the collection; not a public interface.
 """
 
 import os
+import re
 import shutil
 
 from .._core import files
@@ -68,7 +69,9 @@ def stale_submodules(dest):
     if not os.path.exists(os.path.join(dest, ".gitmodules")):
         return ()
     said = git(dest, "submodule", "status", "--recursive", timeout=300.0)
-    return tuple(line[1:].split(" ")[1] for line in said.splitlines() if line[:1] in "-+U")
+    # A state, an id, a path that may have spaces, and what git-describe(1) says where there is a checkout.
+    lines = [line[1:].split(" ", 1)[1] for line in said.splitlines() if line[:1] in "-+U"]
+    return tuple(re.sub(r" \([^()]*\)\Z", "", line) for line in lines)
 
 
 def uses_lfs(dest):
