@@ -124,6 +124,24 @@ def _own_commits(dest, deployed):
     return int(git(dest, "rev-list", "--count", "HEAD", "--not", *known, "--remotes", "--tags"))
 
 
+def has_tag(wanted):
+    """Tell whether the version was a tag when it was last fetched."""
+    ref = f"refs/tags/{wanted.version}"
+    return os.path.isdir(os.path.join(wanted.dest, ".git")) and bool(
+        maybe(wanted.dest, "rev-parse", "--verify", "--quiet", ref)
+    )
+
+
+def fetched(wanted, target):
+    """Return a target as the fetch of it found it, which may be newer than what was planned."""
+    ref = tracking(wanted, target)
+    found = maybe(wanted.dest, "rev-parse", "--verify", "--quiet", ref)
+    commit = maybe(wanted.dest, "rev-parse", "--verify", "--quiet", ref + "^{commit}")
+    if commit is None:
+        return target
+    return target._replace(commit=commit, tag=found if found != commit else None)
+
+
 def resolve(wanted, local, target):
     """Return the target with its whole id, where the commit is here already."""
     if local.kind != "repository" or target.kind != "commit" or not ABBREVIATED.match(target.commit):

@@ -36,6 +36,7 @@ class Fleet:
         self._pool = ThreadPoolExecutor(max_workers=max(1, min(jobs, len(wanted))))
         self._todo = ()
         self._started = {}
+        self._fetched = {}
         for one in wanted:
             shallow_plan.check_version(one, self._git)
 
@@ -55,8 +56,10 @@ class Fleet:
         local = clone.look(wanted)
         if targets.FULL.match(wanted.version):  # an id means the same everywhere: nobody need be asked
             target = Target("commit", wanted.version)
+        elif wanted.dest in self._fetched:  # the fetch has just said what the server has
+            target = clone.fetched(wanted, self._fetched.pop(wanted.dest))
         else:
-            target = targets.target(wanted, remote.refs(wanted))
+            target = targets.target(wanted, remote.refs(wanted, clone.has_tag(wanted)))
         target = clone.resolve(wanted, local, target)
         local = clone.compare(wanted, local, target)
         if local.target and local.head == target.commit:
@@ -86,6 +89,8 @@ class Fleet:
                     self._started[str(one)] = self._pool.submit(function, *one.data, self.said.append)
         try:
             self._started[str(step)].result()
+            one, state = step.data
+            self._fetched[one.dest] = state.target
         except ReconcileError as error:
             raise self._all(step, error) from error
 

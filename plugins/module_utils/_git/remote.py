@@ -91,11 +91,13 @@ def reach(where, wanted, *arguments, **how):
         ) from error
 
 
-def refs(wanted):
-    """Return ``{ref: id}`` of what the server has under the name of the version, by one round trip.
+def refs(wanted, is_tag=False):
+    """Return ``{ref: id}`` of what the server has under the name of the version.
 
-    With protocol version 2 only branches and tags are sent (git-ls-remote(1), --heads and --tags give the server a
-    prefix). C(HEAD) is a symbolic ref: its value here is V(ref: NAME), and the branch has its own entry.
+    With protocol version 2 only branches, or tags, are sent (git-ls-remote(1), --heads and --tags give the server a
+    prefix). So a name is asked for among the branches first, which are fewer and win, and only then among the tags;
+    both in one question where ``is_tag`` says that it was a tag before. C(HEAD) is a symbolic ref: its value here is
+    V(ref: NAME), and the branch has its own entry.
     """
     version = wanted.version
     if version == "HEAD":
@@ -108,9 +110,19 @@ def refs(wanted):
         arguments = ["--", wanted.repo, version, version + "^{}"]
     elif ABBREVIATED.match(version) and not FULL.match(version):
         arguments = ["--heads", "--tags", "--", wanted.repo]
+    elif is_tag:
+        arguments = ["--heads", "--tags", "--", wanted.repo, f"refs/heads/{version}", *_tag(version)]
     else:
-        names = [f"refs/heads/{version}", f"refs/tags/{version}", f"refs/tags/{version}^{{}}"]
-        arguments = ["--heads", "--tags", "--", wanted.repo, *names]
+        arguments = ["--heads", "--", wanted.repo, f"refs/heads/{version}"]
+        return _ask(wanted, arguments) or _ask(wanted, ["--tags", "--", wanted.repo, *_tag(version)])
+    return _ask(wanted, arguments)
+
+
+def _tag(name):
+    return f"refs/tags/{name}", f"refs/tags/{name}^{{}}"
+
+
+def _ask(wanted, arguments):
     found = {}
     for line in reach("/", wanted, "ls-remote", *arguments).splitlines():
         value, _tab, ref = line.partition("\t")
