@@ -175,8 +175,8 @@ options:
     type: int
     default: 8
 notes:
-  - Needs git on the host. Git 1.8.3 does branches, tags and depth; an option that this host's git lacks is named
-    together with the version that brings it.
+  - Needs git on the host, and is tested with git 2.39. An option that the host's git is too old for is named together
+    with the version that brings it.
   - Set C(become_user) to the owner of the checkout. Git refuses to work in a repository of somebody else.
   - Objects that are no longer needed after a history was cut stay until C(git gc) removes them.
 seealso:

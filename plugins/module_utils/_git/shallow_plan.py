@@ -13,6 +13,7 @@ from .shallow_model import branch_of, standing
 NEEDS = (
     ("shallow_since", (2, 11), lambda one: one.since),
     ("shallow_exclude", (2, 11), lambda one: one.exclude),
+    ("version: HEAD", (2, 8), lambda one: one.version == "HEAD"),
     ("filter", (2, 19), lambda one: one.filter),
     ("sparse_mode: cone", (2, 27), lambda one: one.sparse is not None and one.cone),
     ("ssh_key, known_hosts", (2, 3), lambda one: one.access.ssh_key or one.access.known_hosts),
