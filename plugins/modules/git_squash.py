@@ -56,8 +56,8 @@ options:
             description: The newest commit of the range, by its id or a tag.
             type: str
             required: true
-          message:
-            description: As O(branches[].message), for this range.
+          commit_message:
+            description: As O(branches[].commit_message), for this range.
             type: str
           author:
             description: As O(branches[].author), for this range.
@@ -81,7 +81,7 @@ options:
           - They must be neighbours. To move a commit over others can change what these hold, and is refused.
         type: bool
         default: false
-      message:
+      commit_message:
         description:
           - The message of the one commit. Without it, it is composed. The first commit gives the subject, the others
             become items of a list.
@@ -162,7 +162,7 @@ EXAMPLES = r"""
       - path: /srv/app
         branch: feature
         since: main
-        message: "Add the feature"
+        commit_message: "Add the feature"
 
 - name: Fold the three newest commits, and replace the upstream branch
   hostcraft.linux.git_squash:
@@ -179,7 +179,7 @@ EXAMPLES = r"""
       - path: /srv/app
         branch: feature
         groups:
-          - {first: 1f0e3dad, last: 9b7d1e52, message: "Read the configuration"}
+          - {first: 1f0e3dad, last: 9b7d1e52, commit_message: "Read the configuration"}
           - {first: 6ad4c0ff, last: 2cc7a7d1}
 
 - name: Go back to what it was

@@ -56,7 +56,7 @@ def signed(request, tmp_path):
             gpg(keys, "--quick-gen-key", f"{name} <{name}@example.com>", "ed25519", "sign")
         names = ["mine@example.com", "other@example.com"]
         listed = gpg(keys, "--list-keys", "--with-colons", names[0])
-        signer = next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr:"))
+        (signer,) = [line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr:")]
         trusted = tmp_path / "trusted"
         trusted.mkdir(mode=0o700)
         (tmp_path / "mine.asc").write_text(gpg(keys, "--export", "--armor", names[0]))
@@ -207,7 +207,7 @@ def test_a_clone_made_by_hand_is_adopted(tmp_path):
         "single_branch": False,
     }
     assert shallow(**entry)["changed"] is False
-    applied = four_beats(**dict(entry, depth=2, single_branch=True))
+    applied = four_beats(**{**entry, "depth": 2, "single_branch": True})
     assert [step.split()[0] for step in applied["steps"]] == ["fetch", "configure"]
     git(tmp_path / "app", "worktree", "add", "--quiet", "--detach", str(tmp_path / "linked"))
-    assert "it is a submodule or a linked working tree" in shallow(**dict(entry, dest=tmp_path / "linked"))["msg"]
+    assert "it is a submodule or a linked working tree" in shallow(**{**entry, "dest": tmp_path / "linked"})["msg"]

@@ -63,7 +63,7 @@ def test_a_branch_since_its_fork(repo):
     (repo / "new").write_text("untracked")
     dirty = git(repo, "status", "--porcelain")
     index = (repo / ".git/index").read_bytes()
-    applied = four_beats(repo, since="main", message="All of it")
+    applied = four_beats(repo, since="main", commit_message="All of it")
     assert git(repo, "status", "--porcelain") == dirty
     assert (repo / ".git/index").read_bytes() == index
     assert git(repo, "diff", old, "feature") == ""
@@ -88,17 +88,20 @@ def test_restored_and_squashed_again_gives_the_same_commit(repo):
 
 
 def test_another_declaration_is_made_from_the_history_before(repo):
-    squash(repo, last=3, message="one")
-    four_beats(repo, last=4, message="two")
+    squash(repo, last=3, commit_message="one")
+    four_beats(repo, last=4, commit_message="two")
     assert git(repo, "log", "--format=%s", "main..feature") == "two"
     commit(repo, "later", f9="z")
-    assert squash(repo, last=4, message="two")["failed"] is False
+    assert squash(repo, last=4, commit_message="two")["failed"] is False
     assert git(repo, "log", "--format=%s", "-2", "feature") == "two\nmain 0"
 
 
 def test_groups(repo):
     ids = git(repo, "rev-list", "--reverse", "main..feature").split()
-    groups = [{"first": ids[0], "last": ids[1][:12], "message": "a"}, {"first": ids[2], "last": ids[3], "message": "b"}]
+    groups = [
+        {"first": ids[0], "last": ids[1][:12], "commit_message": "a"},
+        {"first": ids[2], "last": ids[3], "commit_message": "b"},
+    ]
     four_beats(repo, groups=groups)
     assert git(repo, "log", "--format=%s", "--reverse", "main..feature") == "a\nb"
     assert git(repo, "rev-parse", "feature~1^{tree}") == git(repo, "rev-parse", f"{ids[1]}^{{tree}}")
@@ -109,7 +112,7 @@ def test_a_bare_repository_and_another_branch_than_the_one_checked_out(repo, tmp
     git(repo, "checkout", "--quiet", "main")
     four_beats(repo, branch="feature", last=2)
     git(tmp_path, "clone", "--quiet", "--bare", str(repo), "bare")
-    four_beats(tmp_path / "bare", branch="main", last=3, message="root and all")
+    four_beats(tmp_path / "bare", branch="main", last=3, commit_message="root and all")
     assert git(tmp_path / "bare", "rev-list", "--parents", "main").count(" ") == 0
 
 
@@ -145,7 +148,7 @@ def test_what_is_under_way_is_left_alone(repo, tmp_path):
     assert squash(tmp_path / "linked", since="main")["changed"] is True
     git(repo, "merge", "--abort")
     git(tmp_path / "linked", "rebase", "feature", ok=(1,))
-    refused = squash(repo, branch="other", last=1, message="x")
+    refused = squash(repo, branch="other", last=1, commit_message="x")
     assert "a rebase is under way on this branch" in refused["msg"]
 
 
@@ -302,7 +305,7 @@ def test_any_range_of_any_history_keeps_its_files(tmp_path):
         old = git(clone, "rev-parse", "main")
         ids = git(clone, "rev-list", "--first-parent", "--reverse", "main").split()
         way = data.draw(st.sampled_from(["last", "since", "groups"]))
-        entry = {"branch": "main", "merges": "fold", "message": data.draw(st.sampled_from([None, "given"]))}
+        entry = {"branch": "main", "merges": "fold", "commit_message": data.draw(st.sampled_from([None, "given"]))}
         if way == "last":
             entry["last"] = data.draw(st.integers(2, length))
         elif way == "since":

@@ -12,7 +12,7 @@ from .._core.reconcile import ReconcileError
 from .squash_model import Group, Wanted, Wording
 
 WORDING_OPTIONS = dict(
-    message=dict(type="str"),
+    commit_message=dict(type="str"),
     author=dict(type="str", default="first"),
     date=dict(type="str", default="first"),
     committer=dict(type="str"),
@@ -95,10 +95,10 @@ def _branch(entry, squashed):
 
 def wording(entry):
     """Return the :class:`Wording` of an entry of ``branches`` or ``groups``."""
-    message = entry["message"]
+    message = entry["commit_message"]
     if message is not None:
         if not message.strip() or "\0" in message:
-            raise ReconcileError("message: it is empty or has a NUL; leave it out to have one composed")
+            raise ReconcileError("commit_message: it is empty or has a NUL; leave it out to have one composed")
         message = message.strip("\n").rstrip() + "\n"
     for name in ("author", "committer"):
         value = entry[name]

@@ -285,7 +285,7 @@ def test_a_plan_carried_out_leaves_no_steps_and_the_same_tree(declared):
         ({"last": 1, "committer": "first"}, "committer 'first': write Name <mail>"),
         ({"last": 1, "date": "yesterday"}, "date 'yesterday'"),
         ({"last": 1, "date": "2026-02-30T00:00:00Z"}, "day is out of range"),
-        ({"last": 1, "message": " \n"}, "message: it is empty"),
+        ({"last": 1, "commit_message": " \n"}, "commit_message: it is empty"),
         ({"last": 1, "backup_expires": "soon"}, "backup_expires 'soon'"),
         ({"groups": [dict(first="a", last="b")], "fixups": True}, "leave out groups"),
     ],
