@@ -15,18 +15,24 @@ from .reconcile import ReconcileError
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def run(argv, timeout=30.0, ok=(0,), stdin=None):
+def run(argv, timeout=30.0, ok=(0,), stdin=None, *, env=None, cwd=None, log=None):
     """Run ``argv`` and return what it printed on standard output.
+
+    Bytes that are not UTF-8 survive in both directions (surrogateescape, PEP 383), as do line ends.
 
     :param argv: list of strings, the first the program's name or path.
     :param timeout: seconds after which the command and what it started are killed.
     :param ok: exit statuses that count as success.
     :param stdin: text for standard input; None means empty.
+    :param env: variables to set for the command; the value None takes one away.
+    :param cwd: the directory in which it runs.
+    :param log: list that gets what the command says on standard error, as one more text.
     :raises ReconcileError: the program is missing, ran too long, or failed. The message has the
         command and the last lines of its standard error; the details have ``cmd``, ``rc``, ``stderr``.
     """
     path = os.environ.get("PATH", "")
     environment = dict(os.environ, LC_ALL="C", LANGUAGE="C", PATH=f"{path}:{SYSTEM_PATH}")
+    environment.update(env or {})
     shown = " ".join(argv)
     try:
         process = subprocess.Popen(
@@ -34,18 +40,22 @@ def run(argv, timeout=30.0, ok=(0,), stdin=None):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            universal_newlines=True,
-            env=environment,
+            env={name: value for name, value in environment.items() if value is not None},
+            cwd=cwd,
             start_new_session=True,
         )
     except OSError as error:
-        raise ReconcileError(f"Cannot run '{argv[0]}': {error.strerror}", cmd=list(argv)) from error
+        where = f" in {cwd}" if cwd else ""
+        raise ReconcileError(f"Cannot run '{argv[0]}'{where}: {error.strerror}", cmd=list(argv)) from error
     try:
-        out, err = process.communicate(stdin or "", timeout=timeout)
+        out, err = process.communicate((stdin or "").encode("utf-8", "surrogateescape"), timeout=timeout)
     except subprocess.TimeoutExpired as error:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         raise ReconcileError(f"'{shown}' did not end within {timeout:g} s and was killed", cmd=list(argv)) from error
+    out, err = (text.decode("utf-8", "surrogateescape") for text in (out, err))
+    if log is not None:
+        log.append(err)
     if process.returncode not in ok:
         reason = "; ".join(err.strip().splitlines()[-3:]) or "no message on standard error"
         raise ReconcileError(

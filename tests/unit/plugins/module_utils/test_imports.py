@@ -12,10 +12,36 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(_core.__file__ or _core._
 # What touches the system, by domain; everything else in a domain is pure.
 IO_FILES = {
     "_core": {"command.py", "files.py", "guard.py", "watchdog.py"},
+    "_git": {
+        "checkout.py",
+        "clone.py",
+        "fetch.py",
+        "fleet.py",
+        "git.py",
+        "journal.py",
+        "remote.py",
+        "signatures.py",
+        "squash_apply.py",
+        "squash_history.py",
+        "survey.py",
+        "worktree.py",
+    },
     "_network": {"host.py", "networkmanager.py"},
     "_rlimit": {"bounds.py", "host.py", "pam.py", "procfs.py", "survey.py", "systemd.py", "usage.py"},
 }
-PURE = {"collections", "contextlib", "fnmatch", "functools", "ipaddress", "itertools", "re", "typing", "uuid"}
+PURE = {
+    "collections",
+    "contextlib",
+    "datetime",
+    "fnmatch",
+    "functools",
+    "hashlib",
+    "ipaddress",
+    "itertools",
+    "re",
+    "typing",
+    "uuid",
+}
 
 
 def sources():

@@ -39,3 +39,22 @@ def test_what_takes_too_long_is_killed_with_its_children():
     with pytest.raises(ReconcileError) as error:
         run(["sh", "-c", "sleep 60 & wait"], timeout=0.2)
     assert "did not end within 0.2 s and was killed" in str(error.value)
+
+
+def test_variables_and_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("GONE", "1")
+    said = run(["sh", "-c", "pwd; echo $MORE; echo ${GONE-unset}"], env={"MORE": "x", "GONE": None}, cwd=str(tmp_path))
+    assert said == f"{tmp_path}\nx\nunset\n"
+    with pytest.raises(ReconcileError) as error:
+        run(["true"], cwd=str(tmp_path / "missing"))
+    assert f"Cannot run 'true' in {tmp_path}/missing" in str(error.value)
+
+
+def test_bytes_and_line_ends_survive():
+    assert run(["cat"], stdin="a\r\n\udcff\n") == "a\r\n\udcff\n"
+
+
+def test_what_is_said_on_standard_error_is_kept():
+    said = []
+    assert run(["sh", "-c", "echo out; echo careful >&2"], log=said) == "out\n"
+    assert said == ["careful\n"]

@@ -1,0 +1,135 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Talk to the server of a repository: how it is reached, and what it has.
+
+Private to the collection; not a public interface.
+"""
+
+import re
+import shlex
+
+from .._core.reconcile import ReconcileError
+from .git import online
+from .targets import ABBREVIATED, FULL
+
+# Git runs this in a shell of its own, where the names below are in the environment and nowhere else
+# (gitcredentials(7), a helper that begins with an exclamation mark).
+HELPER = '!f() { test "$1" = get && printf "username=%s\\npassword=%s\\n" "$HOSTCRAFT_USER" "$HOSTCRAFT_PASSWORD"; }; f'
+# What the messages of git mean, and what to do.
+REASONS = (
+    (r"Could not resolve host|Name or service not known", "the name of the server cannot be resolved"),
+    (
+        r"Connection refused|Connection timed out|No route to host|unable to connect|Failed to connect",
+        "the server cannot be reached",
+    ),
+    (
+        r"Host key verification failed",
+        "ssh does not know the server's host key; give known_hosts, or accept_new_host_key",
+    ),
+    (r"Permission denied \(", "ssh was not let in; give ssh_key, the path of a key that the server accepts"),
+    (
+        r"terminal prompts disabled|Authentication failed|could not read Username",
+        "the server wants other credentials; give username and password",
+    ),
+    (r"certificate", "the server's certificate is not trusted; give ca_file"),
+    (r"not our ref", "there is no such commit"),
+    (r"does not support shallow", "the server cannot send a part of the history; use depth: 0"),
+    (r"not found|does not appear to be a git repository|not exported", "there is no such repository for this user"),
+)
+
+
+def options(access):
+    """Return the options of git for reaching the server; none of them is secret."""
+    found = []
+    if access.password is not None or access.credential_helper is not None:
+        # Other helpers would be asked first, and would store what they see.
+        found += ["-c", "credential.helper="]
+    if access.password is not None:
+        found += ["-c", f"credential.helper={HELPER}"]
+    elif access.credential_helper is not None:
+        found += ["-c", f"credential.helper={access.credential_helper}"]
+    if access.username and access.password is None:
+        found += ["-c", f"credential.username={access.username}"]
+    return found
+
+
+def environment(access):
+    """Return the variables for reaching the server."""
+    variables = {}
+    if access.password is not None:
+        variables.update(HOSTCRAFT_USER=access.username or "", HOSTCRAFT_PASSWORD=access.password)
+    if access.ca_file:
+        variables["GIT_SSL_CAINFO"] = access.ca_file  # which wins over http.sslCAInfo (git-config(1))
+    if access.proxy:
+        variables.update(http_proxy=access.proxy, https_proxy=access.proxy, HTTPS_PROXY=access.proxy)
+    ssh = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=30"]
+    if access.ssh_key:
+        ssh += ["-i", access.ssh_key, "-o", "IdentitiesOnly=yes"]
+    if access.known_hosts:
+        ssh += ["-o", f"UserKnownHostsFile={access.known_hosts}"]
+    ssh += ["-o", "StrictHostKeyChecking={}".format("accept-new" if access.accept_new_host_key else "yes")]
+    variables["GIT_SSH_COMMAND"] = " ".join(shlex.quote(word) for word in ssh)
+    return variables
+
+
+def reach(where, wanted, *arguments, **how):
+    """Run a git command that talks to the server.
+
+    :raises ReconcileError: names the repository, and says what to do where the reason is known.
+    """
+    how.setdefault("timeout", wanted.timeout)
+    try:
+        return online(where, *options(wanted.access), *arguments, env=environment(wanted.access), **how)
+    except ReconcileError as error:
+        said = error.details.get("stderr", "")
+        reason = next((reason for pattern, reason in REASONS if re.search(pattern, said)), None)
+        if reason is None:
+            raise
+        lines = [line for line in said.strip().splitlines() if line.startswith(("fatal", "error", "ssh", "remote"))]
+        raise ReconcileError(
+            "{}: {} (git says: {})".format(wanted.repo, reason, "; ".join(lines[-2:]) or said.strip()), **error.details
+        ) from error
+
+
+def refs(wanted, is_tag=False):
+    """Return ``{ref: id}`` of what the server has under the name of the version.
+
+    With protocol version 2 only branches, or tags, are sent (git-ls-remote(1), --heads and --tags give the server a
+    prefix). So a name is asked for among the branches first, which are fewer and win, and only then among the tags;
+    both in one question where ``is_tag`` says that it was a tag before. C(HEAD) is a symbolic ref: its value here is
+    V(ref: NAME), and the branch has its own entry.
+    """
+    version = wanted.version
+    if version == "HEAD":
+        arguments = ["--symref", "--", wanted.repo, "HEAD"]
+    elif version.startswith("refs/heads/"):
+        arguments = ["--heads", "--", wanted.repo, version]
+    elif version.startswith("refs/tags/"):
+        arguments = ["--tags", "--", wanted.repo, version, version + "^{}"]
+    elif version.startswith("refs/"):
+        arguments = ["--", wanted.repo, version, version + "^{}"]
+    elif ABBREVIATED.match(version) and not FULL.match(version):
+        arguments = ["--heads", "--tags", "--", wanted.repo]
+    elif is_tag:
+        arguments = ["--heads", "--tags", "--", wanted.repo, f"refs/heads/{version}", *_tag(version)]
+    else:
+        arguments = ["--heads", "--", wanted.repo, f"refs/heads/{version}"]
+        return _ask(wanted, arguments) or _ask(wanted, ["--tags", "--", wanted.repo, *_tag(version)])
+    return _ask(wanted, arguments)
+
+
+def _tag(name):
+    return f"refs/tags/{name}", f"refs/tags/{name}^{{}}"
+
+
+def _ask(wanted, arguments):
+    found = {}
+    for line in reach("/", wanted, "ls-remote", *arguments).splitlines():
+        value, _tab, ref = line.partition("\t")
+        if value.startswith("ref: "):
+            found["HEAD"] = value
+            continue
+        if ref == "HEAD" and "HEAD" in found:
+            ref = found["HEAD"][len("ref: ") :]
+        found[ref] = value
+    return found
