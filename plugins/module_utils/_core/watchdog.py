@@ -38,14 +38,14 @@ def main(argv, directory):
 
 def status(directory):
     """Print what is known of the change as one JSON object."""
-    print(json.dumps(look(directory), sort_keys=True))
+    sys.stdout.write(json.dumps(look(directory), sort_keys=True) + "\n")
     return 0
 
 
 def confirm(directory):
     """Keep the change; exit status 3 when it was put back before."""
     decide(directory, CONFIRMED, "confirmed")
-    print(json.dumps(look(directory), sort_keys=True))
+    status(directory)
     if read(directory, "decision")["state"] != CONFIRMED:
         return 3
     clean(directory)

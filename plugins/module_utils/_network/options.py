@@ -105,7 +105,11 @@ KINDS = {"bond": BOND, "vlan": VLAN, "bridge": BRIDGE, "nic": {}}
 
 def argument_spec(table):
     """Return the argument specification of a table's options."""
-    return {one.name: dict(type=one.type, **_elements(one)) for one in table.values()}
+    # no_log: a port key of LACP is no secret, though Ansible takes every key for one.
+    return {
+        one.name: dict(type=one.type, **_elements(one), **({"no_log": False} if "key" in one.name else {}))
+        for one in table.values()
+    }
 
 
 def _elements(option):
