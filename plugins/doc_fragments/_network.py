@@ -2,68 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The options of ``bond_vlan_bridge``."""
 
-COMMON = """
-      mtu:
-        description: The largest packet, in bytes. That of a VLAN cannot be above its parent's.
-        type: int
-      mac:
-        description: The hardware address. Given for a bond, it does not depend on the order of its ports.
-        type: str
-      addresses:
-        description:
-          - All configured addresses of the link with their prefixes, such as V(192.0.2.1/24). Others are removed,
-            except those that the kernel or a server gave it.
-        type: list
-        elements: str
-      gateway:
-        description: The IPv4 default gateway.
-        type: str
-      gateway6:
-        description: The IPv6 default gateway.
-        type: str
-      routes:
-        description:
-          - All static routes out of the link, beside the gateways. Where a gateway or a route is given, others are
-            removed.
-        type: list
-        elements: dict
-        suboptions:
-          to:
-            description: The prefix.
-            type: str
-            required: true
-          via:
-            description: The next hop.
-            type: str
-          metric:
-            description: The metric; the smaller one wins.
-            type: int
-          table:
-            description: The routing table.
-            type: int
-"""
-STATE = """
-      state:
-        description: Whether the link is to be there.
-        type: str
-        choices: [present, absent]
-        default: present
-"""
-PORTS = """
-      ports:
-        description:
-          - Names of the links that are to be its ports. Other ports stay, unless O(purge=true), since a bridge also has
-            ports that come and go with virtual machines.
-        type: list
-        elements: str
-"""
-
 
 class ModuleDocFragment:
     """Documentation that modules share; private to the collection."""
 
-    DOCUMENTATION = (
-        r"""
+    DOCUMENTATION = r"""
 options:
   bonds:
     description: Bonds. The options are those of the kernel's bonding driver, and are checked against the mode.
@@ -152,11 +95,55 @@ options:
       all_slaves_active:
         description: Whether duplicate frames on idle ports are taken.
         type: bool
-"""
-        + PORTS
-        + STATE
-        + COMMON
-        + r"""
+      ports: &ports
+        description:
+          - Names of the links that are to be its ports. Other ports stay, unless O(purge=true), since a bridge also has
+            ports that come and go with virtual machines.
+        type: list
+        elements: str
+      state: &state
+        description: Whether the link is to be there.
+        type: str
+        choices: [present, absent]
+        default: present
+      mtu: &mtu
+        description: The largest packet, in bytes. That of a VLAN cannot be above its parent's.
+        type: int
+      mac: &mac
+        description: The hardware address. Given for a bond, it does not depend on the order of its ports.
+        type: str
+      addresses: &addresses
+        description:
+          - All configured addresses of the link with their prefixes, such as V(192.0.2.1/24). Others are removed,
+            except those that the kernel or a server gave it.
+        type: list
+        elements: str
+      gateway: &gateway
+        description: The IPv4 default gateway.
+        type: str
+      gateway6: &gateway6
+        description: The IPv6 default gateway.
+        type: str
+      routes: &routes
+        description:
+          - All static routes out of the link, beside the gateways. Where a gateway or a route is given, others are
+            removed.
+        type: list
+        elements: dict
+        suboptions:
+          to:
+            description: The prefix.
+            type: str
+            required: true
+          via:
+            description: The next hop.
+            type: str
+          metric:
+            description: The metric; the smaller one wins.
+            type: int
+          table:
+            description: The routing table.
+            type: int
   vlans:
     description: VLANs.
     type: list
@@ -193,10 +180,13 @@ options:
       egress_qos_map:
         description: Which priority of the tag a packet priority becomes.
         type: dict
-"""
-        + STATE
-        + COMMON
-        + r"""
+      state: *state
+      mtu: *mtu
+      mac: *mac
+      addresses: *addresses
+      gateway: *gateway
+      gateway6: *gateway6
+      routes: *routes
   bridges:
     description: Bridges.
     type: list
@@ -230,11 +220,14 @@ options:
       multicast_snooping:
         description: Whether it listens who wants which multicast group.
         type: bool
-"""
-        + PORTS
-        + STATE
-        + COMMON
-        + r"""
+      ports: *ports
+      state: *state
+      mtu: *mtu
+      mac: *mac
+      addresses: *addresses
+      gateway: *gateway
+      gateway6: *gateway6
+      routes: *routes
   nics:
     description: NICs, and other links that are there, by name.
     type: list
@@ -257,9 +250,12 @@ options:
           hairpin:
             description: Whether a frame may leave by the port that it came in by.
             type: bool
-"""
-        + COMMON
-        + r"""
+      mtu: *mtu
+      mac: *mac
+      addresses: *addresses
+      gateway: *gateway
+      gateway6: *gateway6
+      routes: *routes
   backend:
     description:
       - What keeps the configuration. V(auto) is whoever keeps the named links today; where some are kept by one and
@@ -274,4 +270,3 @@ options:
     type: bool
     default: false
 """
-    )
