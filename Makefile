@@ -31,7 +31,7 @@ integration: ## the tests that meet a real sshd
 test: ## everything that CI runs
 	@$(SUITE)
 
-demo: ## three hosts: plan, apply, second run, a wrong declaration
+demo: ## three hosts: plan, apply, second run, a wrong declaration, a host cut off that takes it back
 	@$(PYTHON) -m tests.tools.demo
 
 demo-vm: ## the same story told by Molecule on a virtual machine, with systemd, PAM and a reboot

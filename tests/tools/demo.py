@@ -1,28 +1,32 @@
 # SPDX-FileCopyrightText: hostcraft.linux contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The demo: three hosts with a real sshd, a plan, its application, a second run, and a declaration that is refused."""
+"""The demo: three hosts with a real sshd, a plan, its application, a second run, and a declaration that is refused.
+
+First for resource limits, then for the very address that the hosts are reached by.
+"""
 
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 
 from lab import progress, record
 from tests.tools import collection, packages, venvs
 from tests.tools.scenarios import lab
 
 HOSTS = ("alpha", "beta", "gamma")
-PLAYBOOK = "hostcraft.linux.set_limits"
+LIMITS, NETWORK = "hostcraft.linux.set_limits", "hostcraft.linux.provision_network"
 
 
-def play(inventory: str, declaration: str, *options: str, shown: bool = True) -> tuple[int, str]:
-    """Run the playbook with a declaration of tests/demo; return its exit status and output, which is shown."""
+def play(inventory: str, declaration: str, *options: str, shown: bool = True, book: str = LIMITS) -> tuple[int, str]:
+    """Run a playbook with a declaration of tests/demo; return its exit status and output, which is shown."""
     venv = venvs.ensure("core219")
-    argv = [str(venv / "bin/ansible-playbook"), "-i", inventory, "-e", f"@tests/demo/{declaration}", *options, PLAYBOOK]
+    argv = [str(venv / "bin/ansible-playbook"), "-i", inventory, "-e", f"@tests/demo/{declaration}", *options, book]
     if shown:
         print(
-            f"\n$ ansible-playbook -i INVENTORY -e @tests/demo/{declaration} {' '.join([*options, PLAYBOOK])}",
+            f"\n$ ansible-playbook -i INVENTORY -e @tests/demo/{declaration} {' '.join([*options, book])}",
             flush=True,
         )
     environment = venvs.environment(venv) | ({} if shown else {"ANSIBLE_STDOUT_CALLBACK": "json"})
@@ -77,13 +81,86 @@ def story(inventory: str) -> None:
     expect(status == 0 and all(one["changed"] == 0 for one in recap(again).values()), "and the hosts are as before")
 
 
+def move(inventory: str) -> None:
+    """Move the address that each host is reached by to a bridge, lose a host, and find it again."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as stream:
+        json.dump({"all": {"hosts": {name: _addresses(name) for name in HOSTS}}}, stream)
+        stream.flush()
+        _move(inventory, stream.name)
+
+
+def _move(inventory: str, addresses: str) -> None:
+    def change(declaration: str, *options: str) -> tuple[int, str]:
+        return play(inventory, declaration, "-i", addresses, *options, book=NETWORK)
+
+    before = [_links(name) for name in HOSTS]
+    progress.say("5. The plan: the address that a host is reached by moves to a bridge")
+    status, planned = change("bridge.yml", "--check")
+    expect(status == 0 and all(one["changed"] == 1 for one in recap(planned).values()), "each host has a plan")
+    expect([_links(name) for name in HOSTS] == before, "and nothing was changed")
+    progress.say("6. The real run: host by host, and each is confirmed over a new connection")
+    status, applied = change("bridge.yml")
+    expect(status == 0 and _moves(planned) == _moves(applied) != [], "the steps are those of the plan")
+    expect([_guard(name)["state"] for name in HOSTS] == ["confirmed"] * len(HOSTS), "each host was confirmed")
+    bridged = [_links(name) for name in HOSTS]
+    homes = [[name for name, link in links.items() if link["addresses"]] for links in bridged]
+    expect(homes == [["br0"]] * len(HOSTS), "the addresses are those of br0")
+    expect([links["eth0"]["master"] for links in bridged] == ["br0"] * len(HOSTS), "and eth0 is its port")
+    status, again = change("bridge.yml")
+    expect(status == 0 and all(one["changed"] == 0 for one in recap(again).values()), "a second run changes nothing")
+    progress.say("7. A wrong address cuts the host off; it takes it back by itself, and the next host is not touched")
+    status, lost = change("cut.yml")
+    expect(status != 0 and "The change cut off the host" in lost, "the task says that the host was cut off")
+    expect("It has put back what was there before, and answers again" in lost, "and that it has put all of it back")
+    expect(_guard(HOSTS[0])["state"] == "rolled_back", f"{HOSTS[0]} decided that itself: {_guard(HOSTS[0])['reason']}")
+    expect(set(recap(lost)) == {HOSTS[0]}, f"{' and '.join(HOSTS[1:])} were not touched")
+    expect([_links(name) for name in HOSTS] == bridged, "every host is as before")
+    progress.say("8. Back to the first state")
+    status, _back = change("plain.yml")
+    expect(status == 0 and [_links(name) for name in HOSTS] == before, "the bridges are gone, and all is as it was")
+
+
+def _addresses(name: str) -> dict[str, str]:
+    """Return the variables of a host that the declarations of its links need."""
+    found = {one["family"]: one for one in json.loads(lab("ssh", name, "ip -j addr show eth0"))[0]["addr_info"]
+             if one["scope"] == "global"}  # fmt: skip
+    return {family: f"{one['local']}/{one['prefixlen']}" for family, one in found.items()}
+
+
+def _links(name: str) -> dict[str, dict]:
+    """Return what ip(8) on the host says: each link's master, addresses and default routes."""
+    shown, *routes = lab("ssh", name, "ip -j addr; ip route show default; ip -6 route show default").splitlines()
+    return {
+        one["ifname"]: {
+            "master": one.get("master"),
+            "up": "UP" in one["flags"],
+            "addresses": sorted(info["local"] for info in one["addr_info"] if info["scope"] == "global"),
+            "routes": sorted(" ".join(line.split()) for line in routes if f" dev {one['ifname']} " in f"{line} "),
+        }
+        for one in json.loads(shown)
+    }
+
+
+def _guard(name: str) -> dict:
+    """Return what the guard of the last change on a host says."""
+    return json.loads(
+        lab("ssh", name, "cd /var/lib/hostcraft/guard && exec ./$(ls -t | grep -v lock | head -1)/guard status")
+    )
+
+
+def _moves(output: str) -> list[str]:
+    """Return the steps of the links that a play showed, host by host."""
+    return _shown(output, "create", "start", "add", "enslave", "move", "set", "remove")
+
+
 def _steps(output: str) -> list[str]:
     """Return the steps that a play showed, in order of their text."""
-    return sorted(
-        json.loads(line.strip().rstrip(","))
-        for line in output.splitlines()
-        if line.strip().startswith(('"limit ', '"write '))
-    )
+    return sorted(_shown(output, "limit", "write"))
+
+
+def _shown(output: str, *verbs: str) -> list[str]:
+    begins = tuple(f'"{verb} ' for verb in verbs)
+    return [json.loads(line.strip().rstrip(",")) for line in output.splitlines() if line.strip().startswith(begins)]
 
 
 def main() -> int:
@@ -94,7 +171,9 @@ def main() -> int:
         packages.install()
         collection.install()
         lab("up", *HOSTS)
-        story(lab("inventory").split()[-1])
+        inventory = lab("inventory").split()[-1]
+        story(inventory)
+        move(inventory)
     except (progress.StepFailed, record.LabError, subprocess.SubprocessError) as error:
         progress.say(f"FAILED: {error}")
         return 1
