@@ -26,6 +26,7 @@ IO_FILES = {
         "survey.py",
         "worktree.py",
     },
+    "_libvirt": {"drive.py", "fleet.py", "session.py", "survey.py"},
     "_network": {"host.py", "networkmanager.py"},
     "_rlimit": {"bounds.py", "host.py", "pam.py", "procfs.py", "survey.py", "systemd.py", "usage.py"},
 }
@@ -41,6 +42,7 @@ PURE = {
     "re",
     "typing",
     "uuid",
+    "xml.etree",
 }
 
 
