@@ -26,7 +26,6 @@ IO_FILES = {
         "survey.py",
         "worktree.py",
     },
-    "_libvirt": {"drive.py", "fleet.py", "session.py", "survey.py"},
     "_network": {"host.py", "networkmanager.py"},
     "_rlimit": {"bounds.py", "host.py", "pam.py", "procfs.py", "survey.py", "systemd.py", "usage.py"},
 }
@@ -42,7 +41,6 @@ PURE = {
     "re",
     "typing",
     "uuid",
-    "xml.etree",
 }
 
 
