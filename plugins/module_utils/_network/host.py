@@ -123,7 +123,13 @@ def _carry_out(one, before=None):
             files.write(one.path, one.text, mode=0o600)
         return
     try:
-        run(one, timeout=LONG)
+        said = []
+        run(one, timeout=LONG, log=said)
+        if one[:3] == ["nmcli", "connection", "load"] and any(said):
+            # It ends with 0 all the same.
+            raise ReconcileError(
+                f"NetworkManager does not take a profile: {said[0].strip()}; see why: journalctl -u NetworkManager"
+            )
     except ReconcileError as error:
         gone = any(word in error.details.get("stderr", "") for word in GONE)
         if not (gone and one[0] == "ip" and "del" in one and one[1] != "link"):

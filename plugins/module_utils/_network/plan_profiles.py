@@ -85,6 +85,9 @@ def _path(name, state):
 def _text(name, job, state):
     link, profile = job.links[name], state.profiles.get(name)
     kind = job.links[link.master].kind if link.master in job.links else None
+    if kind not in ("bond", "bridge"):
+        # It is somebody else's port, as of Open vSwitch, who will take it again after a boot.
+        link, kind = link._replace(master=""), None
     declared = job.declared.get(name)
     if declared is None:  # it loses an address, a route or its master to a link that is declared
         declared = type(link)(name, link.kind, addresses=link.addresses, routes=link.routes)

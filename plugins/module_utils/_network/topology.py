@@ -150,12 +150,22 @@ def _check_vlan(link, links, have):
                 f"vlan '{link.name}': id {link.options['id']} of {parent.name} is '{other.name}' already; "
                 "the kernel knows each id once"
             )
-    mtu = parent.mtu or (have[parent.name].mtu if parent.name in have else None)
-    if None not in (link.mtu, mtu) and link.mtu > mtu:
+    mtu = _mtu(parent, links, have)
+    if link.mtu is not None and link.mtu > mtu:
         raise ReconcileError(
             f"vlan '{link.name}': its mtu {link.mtu} is above that of its parent {parent.name}, {mtu}; "
             f"declare mtu {link.mtu} for {parent.name} too"
         )
+
+
+def _mtu(link, links, have):
+    """Return the mtu that a link will have: a VLAN that is made gets its parent's, what else is made 1500."""
+    if link.mtu is not None:
+        return link.mtu
+    if link.name in have:
+        return have[link.name].mtu
+    parent = links.get(link.options.get("parent"))
+    return _mtu(parent, links, have) if parent else 1500
 
 
 def _check_port(link, links):
@@ -169,6 +179,12 @@ def _check_port(link, links):
         )
     if master.kind == "bond" and link.kind in ("bond", "bridge"):
         raise ReconcileError(f"port '{link.name}': a {link.kind} cannot be a port of the bond '{master.name}'")
+    vlans = sorted(one.name for one in links.values() if one.kind == "vlan" and one.options["parent"] == link.name)
+    if master.kind == "bond" and vlans:
+        raise ReconcileError(
+            f"'{link.name}': it is to be a port of {master.name}, and carries {', '.join(vlans)}; make that absent, and "
+            f"declare it with parent {master.name} and another name"
+        )
 
 
 def _check_size(want, links, have):

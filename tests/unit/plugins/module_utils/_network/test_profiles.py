@@ -141,6 +141,13 @@ def test_the_seed_move_over_a_bond_of_open_vswitch():
     ]
 
 
+def test_a_master_of_somebody_else_is_not_in_the_profile():
+    state = on_disk(OF_OVS, "eth1", "eth2", "bond0.100")
+    found = written(plan(wanted(bonds=[{"name": "bond0", "miimon": 50}]), state))
+    assert "master" not in found["bond0"]["connection"]
+    assert found["bond0"]["ipv4"] == {"method": "disabled"}
+
+
 def test_only_what_is_declared_is_changed_in_a_profile():
     text = """# by hand
 [connection]
