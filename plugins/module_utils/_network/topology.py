@@ -182,7 +182,7 @@ def _check_port(link, links):
     vlans = sorted(one.name for one in links.values() if one.kind == "vlan" and one.options["parent"] == link.name)
     if master.kind == "bond" and vlans:
         raise ReconcileError(
-            f"'{link.name}': it is to be a port of {master.name}, and carries {', '.join(vlans)}; make that absent, and "
+            f"'{link.name}': it is to be a port of {master.name}, and carries {', '.join(vlans)}; make it absent, and "
             f"declare it with parent {master.name} and another name"
         )
 
