@@ -4,6 +4,8 @@
 
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -40,11 +42,20 @@ def gpg(home, *arguments):
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
 
+@pytest.fixture
+def keys():
+    """A directory with a short name: gpg-agent's socket is in it, and has at most 107 characters (unix(7))."""
+    path = Path(tempfile.mkdtemp(prefix="keys-", dir="/tmp"))
+    yield path
+    for home in (path, path / "trusted"):
+        subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=False)
+    shutil.rmtree(path)
+
+
 @pytest.fixture(params=["ssh", "gpg"])
-def signed(request, tmp_path):
+def signed(request, tmp_path, keys):
     """A repository with a signed commit and tag, one by somebody else, and none; and how to trust the first."""
-    path, keys = new(tmp_path / "signed"), tmp_path / "keys"
-    keys.mkdir(mode=0o700)
+    path = new(tmp_path / "signed")
     if request.param == "ssh":
         mine, other = ssh_key(keys, "mine"), ssh_key(keys, "other")
         (keys / "signers").write_text(f"me@example.com {(keys / 'mine.pub').read_text()}")
@@ -57,7 +68,7 @@ def signed(request, tmp_path):
         names = ["mine@example.com", "other@example.com"]
         listed = gpg(keys, "--list-keys", "--with-colons", names[0])
         (signer,) = [line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr:")]
-        trusted = tmp_path / "trusted"
+        trusted = keys / "trusted"
         trusted.mkdir(mode=0o700)
         (tmp_path / "mine.asc").write_text(gpg(keys, "--export", "--armor", names[0]))
         gpg(trusted, "--import", str(tmp_path / "mine.asc"))
