@@ -6,6 +6,7 @@ This kernel may lack bonds and VLANs; those are tested in the virtual machine.
 """
 
 import json
+import threading
 
 import pytest
 
@@ -176,3 +177,46 @@ def test_what_cannot_be_is_refused_before_anything_is_touched(wired, declared, s
     assert result["failed"]
     assert said in result["msg"]
     assert state(host) == before
+
+
+def test_while_a_change_is_unconfirmed_another_is_refused_and_a_person_can_decide(wired):
+    host, four, six = wired
+    before = state(host)
+    results = []
+    lost = {"confirm_timeout": 60, "nics": [{"name": "eth0", "addresses": [f"{six}/64"], "routes": []}]}
+    over_four = threading.Thread(target=lambda: results.append(over(host, four, lost)))
+    over_four.start()
+    try:
+        assert wait_for(host, six, "applied")
+        second = over(host, six, {"bridges": [{"name": "br7"}]})
+        assert second["failed"]
+        assert "Another change holds the guard of this host" in second["msg"]
+        assert second["holder"]["state"] == "applied"
+        assert "br7" not in host.ssh("ip link", address=six)
+        host.ssh(f"/var/lib/hostcraft/guard/{second['holder']['id']}/guard rollback", address=six)
+    finally:
+        over_four.join(timeout=180)
+    assert results[0]["rolled_back"] is True
+    assert "asked for by hand" in results[0]["msg"]
+    assert state(host) == before
+
+
+def over(host, address, arguments):
+    """Run the module over one of the host's addresses."""
+    config = f"{host.inventory.rpartition('/')[0]}/ssh_config"
+    variables = {
+        # A connection that is kept open is kept by the host's name, and would serve both addresses.
+        "ansible_ssh_args": "-o ControlMaster=no -o ControlPath=none",
+        # Not the extra arguments of ssh: sftp, which carries the module there, does not get them.
+        "ansible_ssh_common_args": f"-F {config} -o HostName={address}",
+    }
+    return host.module("hostcraft.linux.bond_vlan_bridge", arguments, **variables)
+
+
+def wait_for(host, address, wanted):
+    """Wait until the newest guard is in a state; at most 30 s."""
+    script = (
+        f"for turn in $(seq 150); do /var/lib/hostcraft/guard/*/guard status 2>/dev/null | grep -q {wanted} "
+        "&& echo yes && break; sleep 0.2; done"
+    )
+    return host.ssh(script, address=address)
