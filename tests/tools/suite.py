@@ -96,7 +96,8 @@ def importer() -> None:
 
 
 def lab() -> None:
-    """Run the tests of the lab itself."""
+    """Run the tests of the lab itself, among them that a scenario refuses to run on no machine."""
+    collection.install()
     tool("lab tests", "python", "-m", "pytest", "-q", "tests/lab")
 
 
