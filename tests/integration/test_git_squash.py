@@ -4,8 +4,10 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -232,9 +234,9 @@ def test_one_branch_that_is_refused_stops_all(repo):
 
 @pytest.mark.parametrize("kind", ["openpgp", "ssh"])
 def test_signed(repo, tmp_path, kind, monkeypatch):
-    home = tmp_path / "gnupg"
-    home.mkdir(mode=0o700)
-    monkeypatch.setenv("GNUPGHOME", str(home))
+    # gpg-agent's socket is there, and its path may not be longer than 107 bytes (unix(7)).
+    home = tempfile.mkdtemp(prefix="gnupg-")
+    monkeypatch.setenv("GNUPGHOME", home)
     entry = {"sign": True, "signing_format": kind, "since": "main"}
     if kind == "ssh":
         key = tmp_path / "key"
@@ -258,6 +260,7 @@ def test_signed(repo, tmp_path, kind, monkeypatch):
         assert git(repo, "diff", old, "feature") == ""
     finally:
         subprocess.run(["gpgconf", "--kill", "all"], check=False)
+        shutil.rmtree(home)
 
 
 def test_backups_expire(repo):
