@@ -60,7 +60,9 @@ class ActionModule(ActionBase):
         deadline = time.monotonic() + RESTORE
         while not (answer and answer.get("restored")) and time.monotonic() < deadline:
             answer = self._ask(guard["id"], "status") or answer
-        failed = {"failed": True, "rolled_back": False, "guard": dict(guard, **(answer or {}))}
+        # What the task returned is in its result already.
+        told = {key: value for key, value in (answer or {}).items() if key != "result"}
+        failed = {"failed": True, "rolled_back": False, "guard": dict(guard, **told)}
         if not answer:
             failed["msg"] = (
                 f"The host did not answer over a new connection within {guard['timeout']} s after the change, nor in "
@@ -73,7 +75,7 @@ class ActionModule(ActionBase):
                 f"put back: {'; '.join(answer.get('errors', ['still at it']))}"
             )
         else:
-            failed["rolled_back"] = True
+            failed.update(rolled_back=True, changed=False)
             failed["msg"] = (
                 f"The change cut off the host: it could not be reached over a new connection within "
                 f"{guard['timeout']} s ({answer['reason']}). It has put back what was there before, and answers again"

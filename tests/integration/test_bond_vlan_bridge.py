@@ -123,6 +123,8 @@ def test_a_change_that_cuts_the_host_off_is_put_back(wired, what, declared):
     result = run(host, nics=[{"name": "eth0", "addresses": [], "routes": []}], **move(four, six, **declared))
     assert result["failed"], what
     assert result["rolled_back"], result
+    assert not result["changed"]
+    assert "result" not in result["guard"]
     assert "It has put back what was there before" in result["msg"]
     assert state(host) == before
 
