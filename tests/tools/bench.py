@@ -36,7 +36,9 @@ def main() -> int:
         print(f"\n{bench.name}", flush=True)
         environment = venvs.environment(venv)
         environment["ANSIBLE_COLLECTIONS_PATH"] += f":{peers()}"
-        status = subprocess.run([venv / "bin/python", bench], env=environment, check=False).returncode
+        status = subprocess.run(
+            [venv / "bin/python", "-m", f"tests.bench.{bench.stem}"], cwd=collection.ROOT, env=environment, check=False
+        ).returncode
         if status:
             return status
     return 0
