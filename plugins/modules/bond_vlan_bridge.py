@@ -117,6 +117,7 @@ from ansible_collections.hostcraft.linux.plugins.module_utils._core import guard
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.argspec import compose
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import reconcile, reported
 from ansible_collections.hostcraft.linux.plugins.module_utils._network import (
+    arguments,
     declare,
     host,
     plan,
@@ -127,7 +128,7 @@ PLANS = {"networkmanager": plan_profiles, "runtime": plan}
 
 
 def main():
-    module = AnsibleModule(**compose(declare.ARGUMENTS, guard.ARGUMENTS))
+    module = AnsibleModule(**compose(arguments.ARGUMENTS, guard.ARGUMENTS))
     backend = module.params["backend"]
     with reported(module):
         wanted = declare.wanted(module.params)

@@ -86,10 +86,10 @@ def rounds(directory: Path) -> dict[str, float]:
 
 def in_module() -> tuple[float, float]:
     """Return wall seconds and CPU seconds, those of ip(8) included, of observing and planning where nothing changes."""
-    from ansible_collections.hostcraft.linux.plugins.module_utils._network import declare, host
+    from ansible_collections.hostcraft.linux.plugins.module_utils._network import arguments, declare, host
     from ansible_collections.hostcraft.linux.plugins.module_utils._network.plan import plan
 
-    nothing = dict.fromkeys(declare.ARGUMENTS["argument_spec"]["bridges"]["options"])
+    nothing = dict.fromkeys(arguments.ARGUMENTS["argument_spec"]["bridges"]["options"])
     params = {"bridges": [dict(nothing, state="present", **bridge(number)) for number in range(COUNT)]}
     best = []
     for _number in range(ROUNDS):

@@ -10,8 +10,9 @@ Private to the collection; not a public interface.
 
 from .._core.reconcile import Plan, Step
 from . import iproute, keyfile, options, topology
+from .job import Job, anew, in_the_way
 from .model import Write
-from .plan import Job, anew, changes, in_the_way, shown, warnings
+from .shown import changes, shown, warnings
 
 DIRECTORY = "/etc/NetworkManager/system-connections"
 WAIT = "90"  # seconds that nmcli waits for an activation

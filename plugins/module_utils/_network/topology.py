@@ -1,14 +1,12 @@
 # SPDX-FileCopyrightText: hostcraft.linux contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the host's links are to become, the order in which they are built, and what cannot be.
+"""What the host's links are to become, and the order in which they are built. Pure.
 
-Pure; every check is made before anything is touched. Private to the collection; not a public interface.
+Private to the collection; not a public interface.
 """
 
-import ipaddress
-
 from .._core.reconcile import ReconcileError
-from . import options
+from . import refusals
 from .model import Link
 
 # A bridge of NetworkManager speaks STP unless it is told otherwise, one of the kernel does not.
@@ -42,7 +40,8 @@ def target(wanted, state):
     # NetworkManager gives the routes of each link a metric of their own, so they do not take each other's place.
     ways = {} if state.backend == "networkmanager" else _ways(wanted)
     links.update(_moved(wanted, links, state.links, ways))
-    _check(wanted, state, links)
+    order(links)
+    refusals.check(wanted, state, links)
     return links
 
 
@@ -94,132 +93,6 @@ def _kind(link, below):
 def _missing(link, state):
     nics = ", ".join(sorted(name for name, one in state.links.items() if one.kind == "nic")) or "none"
     return ReconcileError(f"'{link.name}': there is no such link on this host, nor is it declared; its NICs: {nics}")
-
-
-def _check(wanted, state, links):
-    order(links)
-    for name in sorted(wanted.links):
-        link = links[name]
-        _check_owner(link, state)
-        if link.kind == "bond":
-            options.check_bond(
-                name, state.links[name].options if name in state.links else {}, wanted.links[name].options
-            )
-        if link.kind == "vlan":
-            _check_vlan(link, links, state.links)
-        have = state.links.get(name)
-        if link.master and not (have and have.master == link.master):
-            _check_port(link, links)
-        _check_size(wanted.links[name], links, state.links)
-        _check_gateways(link, wanted.links[name].addresses is not None or bool(have and have.addresses))
-    _check_absent(wanted, links)
-
-
-def _check_owner(link, state):
-    """Refuse to take a link from whom it belongs to."""
-    have = state.links.get(link.name)
-    owner = have and (state.owners.get(link.name) or state.owners.get(have.master))
-    if owner and have.master and link.master != have.master:
-        vlan = "" if link.kind == "vlan" else f"; a VLAN of it can be: declare vlans: [{{parent: {link.name}, id: N}}]"
-        raise ReconcileError(
-            f"{link.kind} '{link.name}': it is a port of {have.master}, which belongs to {owner}, and a link has one "
-            f"master. It cannot be put into '{link.master}' as well{vlan}"
-        )
-    if owner and not have.master and have.kind == "bridge":
-        raise ReconcileError(f"bridge '{link.name}': it belongs to {owner}; declare it there")
-
-
-def _check_vlan(link, links, have):
-    parent = links.get(link.options.get("parent"))
-    if parent is None or "id" not in link.options:
-        found = link.options.get("parent")
-        raise ReconcileError(
-            f"vlan '{link.name}': " + (f"its parent '{found}' is not there" if found else "give its parent and its id")
-        )
-    if parent.master in links and links[parent.master].kind == "bond":
-        raise ReconcileError(
-            f"vlan '{link.name}': its parent {parent.name} is a port of {parent.master}; declare it with parent "
-            f"{parent.master}"
-        )
-    for other in links.values():
-        same = other.kind == "vlan" and all(
-            other.options.get(key) == link.options.get(key) for key in ("parent", "id", "protocol")
-        )
-        if same and other.name != link.name:
-            raise ReconcileError(
-                f"vlan '{link.name}': id {link.options['id']} of {parent.name} is '{other.name}' already; "
-                "the kernel knows each id once"
-            )
-    mtu = _mtu(parent, links, have)
-    if link.mtu is not None and link.mtu > mtu:
-        raise ReconcileError(
-            f"vlan '{link.name}': its mtu {link.mtu} is above that of its parent {parent.name}, {mtu}; "
-            f"declare mtu {link.mtu} for {parent.name} too"
-        )
-
-
-def _mtu(link, links, have):
-    """Return the mtu that a link will have: a VLAN that is made gets its parent's, what else is made 1500."""
-    if link.mtu is not None:
-        return link.mtu
-    if link.name in have:
-        return have[link.name].mtu
-    parent = links.get(link.options.get("parent"))
-    return _mtu(parent, links, have) if parent else 1500
-
-
-def _check_port(link, links):
-    master = links.get(link.master)
-    if master is None or master.kind not in ("bond", "bridge"):
-        raise ReconcileError(f"port '{link.name}': its master '{link.master}' is no bond or bridge of this host")
-    if link.addresses:
-        raise ReconcileError(
-            f"'{link.name}': it is to be a port of {master.name}, and an address on a port is never reached; "
-            f"declare {', '.join(link.addresses)} on {master.name}, or addresses: [] for {link.name}"
-        )
-    if master.kind == "bond" and link.kind in ("bond", "bridge"):
-        raise ReconcileError(f"port '{link.name}': a {link.kind} cannot be a port of the bond '{master.name}'")
-    vlans = sorted(one.name for one in links.values() if one.kind == "vlan" and one.options["parent"] == link.name)
-    if master.kind == "bond" and vlans:
-        raise ReconcileError(
-            f"'{link.name}': it is to be a port of {master.name}, and carries {', '.join(vlans)}; make it absent, and "
-            f"declare it with parent {master.name} and another name"
-        )
-
-
-def _check_size(want, links, have):
-    """A bond gives its ports its own mtu (bonding.rst)."""
-    bond = links.get(links[want.name].master)
-    if want.mtu is None or bond is None or bond.kind != "bond":
-        return
-    mtu = bond.mtu or (have[bond.name].mtu if bond.name in have else 1500)
-    if want.mtu != mtu:
-        raise ReconcileError(
-            f"'{want.name}': it is a port of {bond.name} and gets its mtu, {mtu}; "
-            f"declare mtu {want.mtu} for {bond.name}"
-        )
-
-
-def _check_gateways(link, complete):
-    """Refuse a next hop that none of the link's networks has; when not ``complete``, a server may give it others."""
-    networks = [ipaddress.ip_interface(one).network for one in link.addresses]
-    for route in link.routes:
-        via = route.via and ipaddress.ip_address(route.via)
-        known = complete or networks
-        if via and known and not via.is_link_local and not any(via in one for one in networks):
-            raise ReconcileError(
-                f"{link.kind} '{link.name}': {route.via} is in none of its networks "
-                f"({', '.join(map(str, networks)) or 'it has no address'}), so it cannot be reached through it"
-            )
-
-
-def _check_absent(wanted, links):
-    for link in links.values():
-        parent = link.options.get("parent") if link.kind == "vlan" else None
-        if parent in wanted.absent:
-            raise ReconcileError(
-                f"'{parent}': it cannot be absent while '{link.name}' is a VLAN of it; make that absent too"
-            )
 
 
 def below(link, links):

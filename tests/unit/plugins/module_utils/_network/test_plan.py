@@ -4,7 +4,7 @@
 
 import pytest
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError
-from ansible_collections.hostcraft.linux.plugins.module_utils._network import declare, options, report
+from ansible_collections.hostcraft.linux.plugins.module_utils._network import arguments, declare, options, report
 from ansible_collections.hostcraft.linux.plugins.module_utils._network.model import Link, Route, State
 from ansible_collections.hostcraft.linux.plugins.module_utils._network.plan import plan, undo
 from ansible_collections.hostcraft.linux.tests.unit.plugins.module_utils._network.model_kernel import Kernel
@@ -86,7 +86,7 @@ def filled(spec, entry):
 
 
 def wanted(**declared):
-    return declare.wanted(filled(declare.ARGUMENTS["argument_spec"], declared))
+    return declare.wanted(filled(arguments.ARGUMENTS["argument_spec"], declared))
 
 
 def steps(state, **declared):

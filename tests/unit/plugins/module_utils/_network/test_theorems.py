@@ -3,7 +3,7 @@
 """On generated topologies: a plan carried out leaves none, and stopped anywhere it can be taken back."""
 
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError
-from ansible_collections.hostcraft.linux.plugins.module_utils._network import declare
+from ansible_collections.hostcraft.linux.plugins.module_utils._network import arguments, declare
 from ansible_collections.hostcraft.linux.plugins.module_utils._network.model import Link, State
 from ansible_collections.hostcraft.linux.plugins.module_utils._network.plan import plan, undo
 from ansible_collections.hostcraft.linux.tests.unit.plugins.module_utils._network.model_kernel import Kernel
@@ -60,7 +60,7 @@ declarations = st.fixed_dictionaries(
 def planned(declaration, state):
     """Return the plan, or None where the declaration cannot be met."""
     try:
-        return plan(declare.wanted(filled(declare.ARGUMENTS["argument_spec"], declaration)), state)
+        return plan(declare.wanted(filled(arguments.ARGUMENTS["argument_spec"], declaration)), state)
     except ReconcileError:
         return None
 

@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What has to change: the links as they are to be, as they are declared and as they are. Pure.
+
+Private to the collection; not a public interface.
+"""
+
+from typing import NamedTuple
+
+from . import options, topology
+from .model import Link
+
+PLAIN = ("mtu", "mac")
+NOTHING = Link("", "nic")
+
+
+class Job(NamedTuple):
+    """What a plan is made of: the links as they are to be, what is declared of them, and the links as they are.
+
+    What is not declared is not compared: the kernel changes it with the rest, as the MAC of a port with its bond's.
+    """
+
+    links: dict
+    declared: dict
+    have: dict
+
+    def without(self, names):
+        """Return the job that is left once these links are removed; they keep their mtu where the parent allows."""
+        links = dict(self.links)
+        for name in set(names).intersection(links):
+            parent = links[name].options["parent"]
+            most = links[parent].mtu or (self.have[parent].mtu if parent in self.have else 0)
+            kept = self.have[name].mtu if self.have[name].mtu <= most else None
+            links[name] = links[name]._replace(mtu=links[name].mtu or kept)
+        have = {name: link for name, link in self.have.items() if name not in names}
+        return self._replace(links=links, have=have)
+
+    def changed(self, name):
+        """Return the options of a link that are declared and differ; of a new one, all."""
+        have, want = self.have.get(name), self.declared.get(name, NOTHING)
+        if have is None:
+            return self.links[name].options
+        return {key: value for key, value in want.options.items() if have.options.get(key) != value}
+
+    def plain(self, name):
+        """Return which of mtu and mac are declared and differ, of a link that is there."""
+        have, want = self.have[name], self.declared.get(name, NOTHING)
+        return [key for key in PLAIN if getattr(want, key) not in (None, getattr(have, key))]
+
+    def port(self, name):
+        """Return the options of a bridge's port that are declared and differ."""
+        have, link = self.have.get(name, NOTHING), self.links[name]
+        known = have.port if have.master == link.master else {}
+        want = self.declared.get(name, NOTHING).port
+        return {key: value for key, value in want.items() if known.get(key) != value}
+
+    def differs(self, name):
+        """Tell whether a link has to change at all."""
+        have, link = self.have.get(name), self.links[name]
+        if have is None:
+            return True
+        return (
+            bool(self.changed(name) or self.plain(name) or self.port(name))
+            or (link.master, link.up) != (have.master, have.up)
+            or set(link.addresses) != set(have.addresses)
+            or set(link.routes) != set(have.routes)
+        )
+
+
+def anew(job):
+    """Return the names of the VLANs that the kernel can only make anew, and of those on them."""
+    found = set()
+    for name in topology.order(job.links):
+        link = job.links[name]
+        new = any(options.KINDS[link.kind][key].restart == "new" for key in job.changed(name))
+        if name in job.have and (new or (link.kind == "vlan" and link.options["parent"] in found)):
+            found.add(name)
+    return found
+
+
+def in_the_way(gone, again, job):
+    """Return which of these VLANs have to go first: the kernel knows an id of a parent once, and VLANs go with it."""
+    taken = {_identity(link): name for name, link in job.links.items() if name not in job.have or name in again}
+    parents = {job.have[name].options["parent"] for name in again}
+    vlans = [name for name in (*gone, *again) if job.have[name].kind == "vlan"]
+    conflicts = {name for name in vlans if taken.get(_identity(job.have[name]), name) != name}
+    return conflicts | {name for name in again if name in parents or job.have[name].options["parent"] in again}
+
+
+def _identity(link):
+    return tuple(link.options.get(key) for key in ("parent", "id", "protocol"))
