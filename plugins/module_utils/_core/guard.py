@@ -156,9 +156,9 @@ def file(snapshot):
     return files.to_json(snapshot)
 
 
-def run(argv, stdin=None, timeout=60.0, may_fail=False):
-    """Return the action that runs a command."""
-    return {"argv": list(argv), "stdin": stdin, "timeout": timeout, "may_fail": may_fail}
+def run(argv, stdin=None, timeout=60.0, may_fail=False, unless=None):
+    """Return the action that runs a command, unless the command ``unless`` prints something."""
+    return {"argv": list(argv), "stdin": stdin, "timeout": timeout, "may_fail": may_fail, "unless": unless}
 
 
 def refuse_if_held():

@@ -128,7 +128,7 @@ def restore(directory, power_cycled):
         try:
             if "path" in action:
                 files.restore(files.from_json(action))
-            elif not power_cycled:
+            elif not power_cycled and not (action["unless"] and command.run(action["unless"]).strip()):
                 command.run(action["argv"], timeout=action["timeout"], stdin=action["stdin"])
         except ReconcileError as error:
             if not action.get("may_fail"):

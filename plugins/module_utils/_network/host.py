@@ -12,7 +12,7 @@ from .._core import files, guard
 from .._core.command import run
 from .._core.reconcile import ReconcileError
 from . import ip_json, networkmanager, owners
-from .model import State, Write
+from .model import State, Unless, Write
 
 # What ip says when it is to take away what went by itself with an address or a link.
 GONE = ("No such process", "Cannot assign requested address", "Cannot find device")
@@ -96,15 +96,20 @@ def apply(step):
 
 def recorded(operations):
     """Return what takes a change back as the guard records it; files with all that belongs to them."""
-    return [
-        guard.file(files.take(one.path)) if isinstance(one, Write) else guard.run(one, timeout=LONG, may_fail=may_fail)
-        for one, may_fail in operations
-    ]
+    return [_recorded(one, may_fail) for one, may_fail in operations]
+
+
+def _recorded(one, may_fail):
+    if isinstance(one, Write):
+        return guard.file(files.take(one.path))
+    if isinstance(one, Unless):
+        return guard.run(one.argv, timeout=LONG, may_fail=may_fail, unless=one.seen)
+    return guard.run(one, timeout=LONG, may_fail=may_fail)
 
 
 def _with_leave(back):
     """Give each operation whether it may fail; in an undo that has one, it is a pair already."""
-    return [one if isinstance(one, tuple) and not isinstance(one, Write) else (one, False) for one in back]
+    return [one if type(one) is tuple else (one, False) for one in back]
 
 
 def _plain(back):
@@ -121,6 +126,10 @@ def _carry_out(one, before=None):
         else:
             # NetworkManager reads only what nobody else can read (nm-settings-keyfile(5)).
             files.write(one.path, one.text, mode=0o600)
+        return
+    if isinstance(one, Unless):
+        if not run(one.seen).strip():
+            run(one.argv, timeout=LONG)
         return
     try:
         said = []

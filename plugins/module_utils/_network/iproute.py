@@ -104,7 +104,7 @@ def address(verb, name, one):
 
 
 def route(verb, name, one):
-    """Return the commands that replace or delete a route."""
+    """Return the commands that replace, delete, show, … a route."""
     family = ["-6"] if ":" in one.to else []
     via = ["via", one.via] if one.via else []
     metric = ["metric", str(one.metric)] if one.metric is not None else []
@@ -138,14 +138,20 @@ def rebuild(before, created, after):
 def last_resort(links):
     """Return the commands that give links back what a host is reached by, where others should have done so.
 
-    They do nothing where all is as it was. The order of the links is from below.
+    They do nothing where all is as it was. The order of the links is from below. Each is a pair of the command and one
+    that prints something when it is not needed, or None: a route may be there with a metric that was not asked for.
     """
     found = []
     for link in links:
         found += create(link) if link.kind != "nic" else []
         found += attribute(link.name, "up", link.up)
         found += [argv for one in link.addresses for argv in address("replace", link.name, one)]
-    return found + [argv for link in links for one in link.routes for argv in route("append", link.name, one)]
+    ways = [(link.name, one) for link in links for one in link.routes]
+    return [(argv, None) for argv in found] + [
+        (argv, seen)
+        for name, one in ways
+        for argv, seen in zip(route("append", name, one), route("show", name, one._replace(metric=None)))
+    ]
 
 
 def _options_again(link, after):

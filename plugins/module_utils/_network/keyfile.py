@@ -112,11 +112,20 @@ def _set_options(sections, link):
     given = link.options
     if link.kind == "bond":
         _put(sections, "bond", {key: _bond_text(value) for key, value in given.items()})
+        _drop_of_other_modes(sections.get("bond", {}))
     if link.kind == "bridge":
         table = options.BRIDGE
         _put(sections, "bridge", {BRIDGE[key]: _text(value, table[key].scale) for key, value in given.items()})
     if link.kind == "vlan":
         _set_vlan(sections, given)
+
+
+def _drop_of_other_modes(bond):
+    """Take out what the bond's mode does not have: NetworkManager loads no profile with such an option."""
+    for key in [one for one in bond if one in options.BOND]:
+        modes = options.BOND[key].modes
+        if modes and bond.get("mode") in options.MODES and bond["mode"] not in modes:
+            del bond[key]
 
 
 def _set_vlan(sections, given):

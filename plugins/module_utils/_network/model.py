@@ -76,6 +76,13 @@ class Write(NamedTuple):
     text: Optional[str]
 
 
+class Unless(NamedTuple):
+    """An operation of an undo: run ``argv`` unless the command ``seen`` prints that there is no need to."""
+
+    argv: list
+    seen: list
+
+
 class Profile(NamedTuple):
     """What NetworkManager keeps of a link; ``active`` tells whether the link runs on it."""
 

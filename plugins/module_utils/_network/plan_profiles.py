@@ -11,7 +11,7 @@ Private to the collection; not a public interface.
 from .._core.reconcile import Plan, Step
 from . import iproute, keyfile, options, topology
 from .job import Job, anew, in_the_way
-from .model import Write
+from .model import Unless, Write
 from .shown import changes, shown, warnings
 
 DIRECTORY = "/etc/NetworkManager/system-connections"
@@ -177,7 +177,9 @@ def undo(state, todo):
         if profile and profile.active:
             found.append((_up(profile.uuid), False))
     links = [state.links[name] for name in topology.order(state.links) if name in touched]
-    return found + [(_ip(argv), True) for argv in iproute.last_resort(links)]
+    return found + [
+        (Unless(_ip(argv), _ip(seen)) if seen else _ip(argv), True) for argv, seen in iproute.last_resort(links)
+    ]
 
 
 def _with_those_on_them(names, state):

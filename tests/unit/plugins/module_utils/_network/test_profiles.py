@@ -180,6 +180,13 @@ method=auto
     assert keyfile.edit(text, link, declared, None).startswith("# by hand\n")
 
 
+def test_what_another_mode_does_not_have_is_taken_out_of_the_profile():
+    text = "[connection]\nid=bond0\n\n[bond]\nmode=802.3ad\nlacp_rate=fast\nmiimon=100\nxmit_hash_policy=layer2+3\n"
+    link = Link("bond0", "bond", {"mode": "balance-xor"}, "", addresses=(), routes=())
+    edited = keyfile.parse(keyfile.edit(text, link, link._replace(addresses=None, routes=None), None))
+    assert edited["bond"] == {"mode": "balance-xor", "miimon": "100", "xmit_hash_policy": "layer2+3"}
+
+
 def test_a_diff_shows_no_secret():
     text = "[connection]\nid=eth0\nuuid=1\ntype=ethernet\n\n[802-1x]\npassword=secret\n\n[ipv4]\nmethod=auto\n"
     state = host(nic("eth0"), profiles={"eth0": Profile("1", "/etc/x.nmconnection", text, True)})
