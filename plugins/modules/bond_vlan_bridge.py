@@ -85,6 +85,10 @@ guard:
     timeout:
       description: Seconds between the end of the change and its confirmation.
       type: int
+    deadline:
+      description: When the host would have put the change back, by its own clock (ISO 8601, UTC).
+      type: str
+      sample: "2026-01-31T03:02:00Z"
     confirmed:
       description: Whether the change was confirmed.
       type: bool

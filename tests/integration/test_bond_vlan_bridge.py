@@ -5,8 +5,10 @@
 This kernel may lack bonds and VLANs; those are tested in the virtual machine.
 """
 
+import calendar
 import json
 import threading
+import time
 
 import pytest
 
@@ -99,6 +101,7 @@ def test_the_hosts_own_address_moves_to_a_bridge_and_back(wired):
     applied = run(host, **move(four, six))
     assert not applied["failed"], applied
     assert applied["guard"]["confirmed"] is True
+    assert abs(calendar.timegm(time.strptime(applied["guard"]["deadline"], "%Y-%m-%dT%H:%M:%SZ")) - time.time()) < 120
     assert (predicted["steps"], predicted["diff"]) == (applied["steps"], applied["diff"])
     links = {one["ifname"]: one for one in json.loads(host.ssh("ip -j addr"))}
     assert links["eth0"]["master"] == "br0"

@@ -108,7 +108,9 @@ class Guard:
         """Start the time in which the change must be confirmed; return ``result`` with what the action plugin needs."""
         if not self.task:
             return result
-        found = dict(result, guard={"id": self.id, "timeout": self.timeout, "confirmed": False})
+        deadline = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + self.timeout))
+        told = {"id": self.id, "timeout": self.timeout, "deadline": deadline, "confirmed": False}
+        found = dict(result, guard=told)
         watchdog.write(self.directory, "result", found)
         self._extend(self.timeout, applied=True)
         watchdog.log(self.directory, f"applied, to be confirmed within {self.timeout} s")
