@@ -15,6 +15,7 @@ from ansible.utils.display import Display
 
 ROOT = "/var/lib/hostcraft/guard"  # as in module_utils/_core/guard.py
 PAUSE = 1.0  # seconds between two attempts to reach the host
+UNCONFIRMED = "no confirmation in time"  # as in module_utils/_core/watchdog.py
 RESTORE = 120.0  # seconds in which a host that puts back a change must answer again
 REFUSED = 3  # exit status of "guard confirm": it was put back before
 
@@ -75,11 +76,7 @@ class ActionModule(ActionBase):
                 f"put back: {'; '.join(answer.get('errors', ['still at it']))}"
             )
         else:
-            failed.update(rolled_back=True, changed=False)
-            failed["msg"] = (
-                f"The change cut off the host: it could not be reached over a new connection within "
-                f"{guard['timeout']} s ({answer['reason']}). It has put back what was there before, and answers again"
-            )
+            failed.update(rolled_back=True, changed=False, msg=_why(guard, answer["reason"]))
         return failed
 
     def _after_a_cut(self, change):
@@ -87,8 +84,11 @@ class ActionModule(ActionBase):
         deadline = time.monotonic() + RESTORE
         while time.monotonic() < deadline:
             answer = self._ask(change, "status")
-            if answer and answer["state"] in ("rolled_back", "cancelled"):
-                return self._rolled_back({"id": change, "timeout": 0}, answer)
+            if answer and answer["state"] == "rolled_back":
+                return self._rolled_back({"id": change}, answer)
+            if answer and answer["state"] == "cancelled":
+                msg = f"The connection was cut, and the change was given up: {answer['reason']}. Nothing was changed"
+                return {"failed": True, "changed": False, "rolled_back": False, "guard": answer, "msg": msg}
             if answer and "result" in answer:
                 return answer["result"]
             if answer and answer["state"] == "unknown":
@@ -113,3 +113,13 @@ class ActionModule(ActionBase):
             time.sleep(PAUSE)
             return None
         return json.loads(done["stdout"].strip().splitlines()[-1])
+
+
+def _why(guard, reason):
+    """Say why a change was put back."""
+    if reason == UNCONFIRMED:
+        return (
+            f"The change cut off the host: it could not be reached over a new connection within {guard['timeout']} s. "
+            "It has put back what was there before, and answers again"
+        )
+    return f"The change was not kept ({reason}). The host has put back what was there before, and answers"
