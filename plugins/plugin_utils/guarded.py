@@ -17,6 +17,9 @@ ROOT = "/var/lib/hostcraft/guard"  # as in module_utils/_core/guard.py
 PAUSE = 1.0  # seconds between two attempts to reach the host
 UNCONFIRMED = "no confirmation in time"  # as in module_utils/_core/watchdog.py
 RESTORE = 120.0  # seconds in which a host that puts back a change must answer again
+# A host that was reset, or lost the address of the connection, says no goodbye: without this ssh waits for ever
+# (ssh_config(5)). It is put behind the user's own settings, of which ssh takes the first.
+KEEP_ALIVE = "-o ServerAliveInterval=5 -o ServerAliveCountMax=4"
 REFUSED = 3  # exit status of "guard confirm": it was put back before
 
 display = Display()
@@ -29,6 +32,8 @@ class ActionModule(ActionBase):
         """Run the module and, when it left a change that waits for it, confirm that over a new connection."""
         result = super().run(tmp, task_vars)
         change = uuid.uuid4().hex[:12]
+        if self._task.args.get("confirm_timeout") and not self._task.check_mode:
+            self._keep_alive()
         self._task.environment = [*(self._task.environment or []), {"HOSTCRAFT_GUARD_ID": change}]
         try:
             result.update(self._execute_module(task_vars=task_vars))
@@ -45,6 +50,15 @@ class ActionModule(ActionBase):
             return result
         result.update(self._confirm(guard))
         return result
+
+    def _keep_alive(self):
+        """Have a dead connection noticed, by the one that the module runs over and all after it."""
+        if self._connection.transport == "ssh":
+            for option in ("ssh_extra_args", "sftp_extra_args", "scp_extra_args"):
+                given = self._connection.get_option(option) or ""
+                self._connection.set_option(option, f"{given} {KEEP_ALIVE}".strip())
+            # One that is kept open from an earlier task was opened without.
+            self._connection.reset()
 
     def _confirm(self, guard):
         """Confirm the change over a new connection; return what that changes in the task's result."""
@@ -81,9 +95,13 @@ class ActionModule(ActionBase):
 
     def _after_a_cut(self, change):
         """Return the result that the module left, or its failure, after the connection was lost; None: unknown."""
-        deadline = time.monotonic() + RESTORE
+        patience = RESTORE + float(self._task.args.get("confirm_timeout") or 0)
+        deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
             answer = self._ask(change, "status")
+            if answer and answer["state"] == "armed":  # the change is still being made; its watchdog bounds that
+                deadline = time.monotonic() + patience
+                time.sleep(PAUSE)
             if answer and answer["state"] == "rolled_back":
                 return self._rolled_back({"id": change}, answer)
             if answer and answer["state"] == "cancelled":
