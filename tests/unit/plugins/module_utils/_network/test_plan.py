@@ -19,7 +19,7 @@ OVS = {"ovs-system": "Open vSwitch"}
 
 def nic(name, **more):
     mac = EMPTY["mac"] if more.get("master", "").startswith("bond") else f"52:54:00:00:00:{name[-1]:0>2}"
-    return Link(name, "nic", **dict(EMPTY, mac=mac, **more))
+    return Link(name, "nic", **dict(dict(EMPTY, mac=mac), **more))
 
 
 def bond(name, **more):
@@ -37,11 +37,24 @@ def vlan(name, **more):
 
 
 def bridge(name, **more):
-    given = dict({"stp": False, "priority": 32768, "forward_delay": 1500}, **more.pop("options", {}))
-    return Link(name, "bridge", given, **dict(EMPTY, **more))
+    given = {"stp": False, "priority": 32768, "forward_delay": 1500, "vlan_filtering": False, "vlan_default_pvid": 1}
+    given.update(more.pop("options", {}))
+    return Link(name, "bridge", given, **dict(dict(EMPTY, port=UNTAGGED), **more))
 
 
-EMPTY = {"master": "", "port": {}, "mtu": 1500, "mac": "52:54:00:00:00:99", "addresses": (), "routes": (), "up": True}
+UNTAGGED = {"pvid": 1, "vids": ()}
+EMPTY = {
+    "master": "",
+    "port": {},
+    "mtu": 1500,
+    "mac": "52:54:00:00:00:99",
+    "addresses": (),
+    "routes": (),
+    "up": True,
+    "rules": (),
+    "dhcp4": False,
+    "ipv6": "auto",
+}
 
 
 def host(*links, **more):
@@ -58,7 +71,7 @@ BONDED = host(
     vlan("bond0.200"),
 )
 BRIDGED = host(
-    nic("eth1", master="br0", port={"cost": 100, "priority": 32, "hairpin": False}),
+    nic("eth1", master="br0", port=dict(UNTAGGED, cost=100, priority=32, hairpin=False)),
     nic("eth2"),
     bridge("br0", addresses=("192.0.2.10/24",), routes=(GATEWAY,)),
 )
@@ -278,6 +291,7 @@ def same(state):
             mac=None if link.kind != "nic" else link.mac,
             addresses=frozenset(link.addresses),
             routes=frozenset(link.routes),
+            rules=frozenset(link.rules),
             options={key: value for key, value in link.options.items() if value not in (False, ())},
         )
         for name, link in state.links.items()

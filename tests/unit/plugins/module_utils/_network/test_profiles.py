@@ -191,8 +191,9 @@ def test_a_diff_shows_no_secret():
 @pytest.mark.parametrize(
     ("link", "section", "expected"),
     [
-        (bridge("br0", options={"priority": 4096, "forward_delay": 400}), "bridge",
-         {"stp": "false", "priority": "4096", "forward-delay": "4"}),
+        (bridge("br0", options={"priority": 4096, "forward_delay": 400}, port={}), "bridge",
+         {"stp": "false", "priority": "4096", "forward-delay": "4", "vlan-filtering": "false",
+          "vlan-default-pvid": "1"}),
         (Link("v", "vlan", {"parent": "eth1", "id": 7, "protocol": "802.1ad", "reorder_headers": True, "gvrp": True,
                             "egress_qos_map": ((0, 3), (1, 2))}, "", {}, 1500, None, (), (), True), "vlan",
          {"flags": "3", "id": "7", "parent": "eth1", "protocol": "802.1ad", "egress-priority-map": "0:3,1:2"}),
@@ -200,7 +201,7 @@ def test_a_diff_shows_no_secret():
              routes=(Route("10.0.0.0/8", "192.0.2.9", 50, 7), Route("::/0", "2001:db8::9"))), "ipv4",
          {"method": "manual", "address1": "192.0.2.1/24", "address2": "192.0.2.2/24",
           "route1": "10.0.0.0/8,192.0.2.9,50", "route1_options": "table=7"}),
-        (nic("eth1", addresses=("2001:db8::1/64",), routes=(Route("::/0", "2001:db8::9"),)), "ipv6",
+        (nic("eth1", ipv6=None, addresses=("2001:db8::1/64",), routes=(Route("::/0", "2001:db8::9"),)), "ipv6",
          {"method": "manual", "address1": "2001:db8::1/64,2001:db8::9"}),
     ],
 )  # fmt: skip
