@@ -31,7 +31,8 @@ def plan(wanted, state):
     kernel = plan_kernel.with_commands(wanted, state, job)
     written = {}
     for name in topology.order(job.links):
-        if name in wanted.links or name in kernel.before:
+        # What only loses something to a link that is declared, and has no file, gets none.
+        if name in wanted.links or (name in kernel.before and f"ifcfg-{name}" in state.files):
             written.update({file: (name, text) for file, text in _files(name, job, state).items()})
     stale = {file: one for file, one in written.items() if one[1] != state.files.get(file)}
     gone = {file: name for name in wanted.absent for file in ifcfg.names(name) if file in state.files}
@@ -98,7 +99,9 @@ def _said(name, job, state, new):
         for key in ("master", "addresses", "routes", "rules")
         if getattr(want, key) is not None or not have or getattr(link, key) != getattr(have, key)
     }
-    return want._replace(kind=link.kind, mac=want.mac, **kept)
+    # The two are said together, by the name or by two keys.
+    place = {key: link.options[key] for key in ("parent", "id") if {"parent", "id"}.intersection(want.options)}
+    return want._replace(kind=link.kind, options=dict(want.options, **place), **kept)
 
 
 def _given(want):

@@ -13,7 +13,11 @@ from ansible_collections.hostcraft.linux.plugins.module_utils._network.model imp
 from ansible_collections.hostcraft.linux.plugins.module_utils._network.topology import BLANK
 
 PORT = {"cost": 100, "priority": 32, "hairpin": False}
-DEFAULTS = {"bond": {"miimon": 0}, "vlan": {"gvrp": False}, "bridge": {"stp": False, "vlan_default_pvid": 1}}
+DEFAULTS = {
+    "bond": {"miimon": 0},
+    "vlan": {"gvrp": False},
+    "bridge": {"stp": False, "vlan_filtering": False, "vlan_default_pvid": 1},
+}
 FLAGS = {"on": True, "off": False, "1": True, "0": False}
 
 
