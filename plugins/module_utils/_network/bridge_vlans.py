@@ -100,6 +100,16 @@ def given_any(port):
     return any(name in port for name in NAMES)
 
 
+def after_default(port, old, new):
+    """Return the VLANs of a port once its bridge has another default one (__br_vlan_set_default_pvid, br_vlan.c)."""
+    pvid, vids = port["pvid"], port["vids"]
+    if old == new or (old and pvid != old) or new in (pvid, *vids):
+        return {"pvid": pvid, "vids": vids}
+    # Where there was none the port's own becomes one of the others.
+    kept = {pvid} if pvid and not old and new else set()
+    return {"pvid": new if new or old else pvid, "vids": tuple(sorted(kept.union(vids)))}
+
+
 def whole(want, have):
     """Return what is wanted over what is there."""
     pvid = want.get("pvid", have.get("pvid", 0))

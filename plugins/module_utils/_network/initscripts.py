@@ -13,8 +13,10 @@ from .._core.reconcile import ReconcileError
 from . import ifcfg
 from .ifcfg_text import Text, is_true
 
-# Not the editors' leftovers, nor ifcfg-eth0:1, an address of its own (ifup-aliases).
-FILE = re.compile(r"(ifcfg|route6?|rule6?)-[^~:]+(?<!\.(bak|old|orig|rpmnew|rpmsave))\Z")
+# Not what the scripts skip: leftovers of editors and packages (is_ignored_file); nor ifcfg-eth0:1, more addresses of
+# another file (ifup-aliases).
+FILE = re.compile(r"(ifcfg|route6?|rule6?)-[^~:]+\Z")
+IGNORED = (".bak", ".old", ".orig", ".rpmnew", ".rpmorig", ".rpmsave")
 
 
 def installed():
@@ -25,7 +27,11 @@ def installed():
 def texts():
     """Return the texts of their files by name."""
     there = os.listdir(ifcfg.DIRECTORY) if os.path.isdir(ifcfg.DIRECTORY) else ()
-    return {name: files.read(f"{ifcfg.DIRECTORY}/{name}") for name in sorted(there) if FILE.match(name)}
+    return {name: files.read(f"{ifcfg.DIRECTORY}/{name}") for name in sorted(there) if _heeded(name)}
+
+
+def _heeded(name):
+    return bool(FILE.match(name)) and not name.endswith(IGNORED)
 
 
 def kept(names, found, alone):

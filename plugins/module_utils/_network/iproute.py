@@ -201,9 +201,7 @@ def _restore(link, links):
     found += attribute(link.name, "up", link.up)
     found += ipv6(link.name, link.ipv6) if link.ipv6 else []
     found += [argv for one in link.addresses or () for argv in address("replace", link.name, one)]
-    filters = link.kind == "bridge" or links.get(link.master, link).options.get("vlan_filtering")
-    vlans = bridge_vlans.again(link.name, link.port, link.kind == "bridge") if filters else []
-    return [(argv, False) for argv in found] + vlans
+    return [(argv, False) for argv in found] + bridge_vlans.again(link.name, link.port, link.kind == "bridge")
 
 
 def _set(kind, name, given):

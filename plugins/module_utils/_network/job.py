@@ -63,10 +63,10 @@ class Job(NamedTuple):
         new = bridge_vlans.of_new_port(self.links[bridge].options) if bridge in self.links else {}
         if name not in self.have or have.master != link.master:
             return new
-        old = self.have[bridge].options if bridge in self.have else {}
-        if have.port.get("pvid") and have.port["pvid"] == old.get("vlan_default_pvid"):
-            return dict(have.port, pvid=new["pvid"])  # which goes with that of the bridge
-        return have.port
+        if not bridge_vlans.given_any(have.port) or bridge not in self.have:
+            return have.port
+        old = self.have[bridge].options.get("vlan_default_pvid", 1)
+        return dict(have.port, **bridge_vlans.after_default(have.port, old, new["pvid"]))
 
     def settings(self, name):
         """Return what is declared of name servers and of ways to get addresses, and differs."""

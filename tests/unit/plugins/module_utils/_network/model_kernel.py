@@ -178,12 +178,14 @@ class Kernel:
         return link
 
     def _change_default(self, bridge, new):
-        """Who was in the default VLAN untagged is in the new one (__br_vlan_set_default_pvid)."""
+        """Who was in the default VLAN untagged is in the new one; where there was none, all are that lack it."""
         old = self.before_default.pop(bridge)
         for link in [self.links[bridge], *self._ports(bridge)]:
-            if link.port.get("pvid") == old and old:
-                kept = tuple(one for one in link.port["vids"] if one != new)
-                self._set(link.name, port=dict(link.port, pvid=new, vids=kept))
+            ids = {link.port["pvid"], *link.port["vids"]} - {0}
+            if (old and link.port["pvid"] != old) or new in ids:
+                continue
+            ids = (ids | {new}) - ({old} if old else set())
+            self._set(link.name, port=dict(link.port, pvid=new, vids=tuple(sorted(ids - {new, 0}))))
 
     def _enslave(self, name, master):
         link = self.links[name]
