@@ -46,15 +46,20 @@ def parse(text):
     }
 
 
+def refuse_beside_lease(link):
+    """Refuse IPv4 addresses of a link that is to have a lease: with BOOTPROTO=dhcp ifup-eth reads no IPADDR."""
+    four = [one for one in link.addresses or () if ":" not in one]
+    if four:
+        raise ReconcileError(
+            f"{link.kind} '{link.name}': the initscripts give it no address beside that of DHCP, so {four[0]} "
+            "would be lost at the next boot; declare dhcp4: false, or leave the address out (addresses: [])"
+        )
+
+
 def _render_bootproto(link, text):
     leased = text.get("BOOTPROTO") in LEASED if link.dhcp4 is None else link.dhcp4
     if leased and not link.master:
-        four = [one for one in link.addresses or () if ":" not in one]
-        if four:
-            raise ReconcileError(
-                f"{link.kind} '{link.name}': the initscripts give it no address beside that of DHCP, so {four[0]} "
-                "would be lost at the next boot; declare dhcp4: false, or leave the address out"
-            )
+        refuse_beside_lease(link)
         if text.get("BOOTPROTO") not in LEASED:
             text.set("BOOTPROTO", "dhcp")
         return

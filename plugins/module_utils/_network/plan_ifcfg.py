@@ -9,7 +9,7 @@ step: the files must be back before a link is restarted. Private to the collecti
 """
 
 from .._core.reconcile import Plan, ReconcileError, Step
-from . import ifcfg, iproute, options, topology
+from . import ifcfg, ifcfg_settings, iproute, options, topology
 from . import plan as plan_kernel
 from .ifcfg_text import Text
 from .job import job_of
@@ -75,6 +75,8 @@ def undo(state, todo):
 def _check(job):
     """Refuse what the initscripts cannot keep, as far as the file alone does not tell."""
     for name, link in job.links.items():
+        if job.settings(name).get("dhcp4"):
+            ifcfg_settings.refuse_beside_lease(link)
         if job.settings(name).get("ipv6") == "disabled":
             raise ReconcileError(
                 f"{link.kind} '{name}': the initscripts cannot disable IPv6 of one link, so it would be back at "

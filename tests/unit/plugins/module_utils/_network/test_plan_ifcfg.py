@@ -235,6 +235,7 @@ def test_rules_are_in_the_file_and_in_the_kernel():
             {"nics": [{"name": "eth1", "dhcp4": True, "addresses": ["198.51.100.1/24"]}]},
             "the initscripts give it no address beside that of DHCP, so 198.51.100.1/24 would be lost",
         ),
+        ({"nics": [{"name": "eth0", "dhcp4": True}]}, "beside that of DHCP, so 192.0.2.10/24 would be lost"),
     ],
 )
 def test_what_the_initscripts_cannot_keep_is_refused(declared, said):
