@@ -283,7 +283,7 @@ TABLE = [
      "192.0.2.11/24"]}]}, ["add eth0: address 192.0.2.11/24"]),
     ("rules of both families", BARE,
      {"nics": [{"name": "eth1", "rules": [{"priority": 5, "table": 7, "family": "ipv6"},
-                                         {"priority": 5, "table": 7}]}]},
+                                          {"priority": 5, "table": 7}]}]},
      ["add eth1: rule 5 table 7", "add eth1: rule 5 table 7"]),
     # IPv6
     ("no router is heeded", BARE, {"nics": [{"name": "eth0", "ipv6": "manual"}]}, ["set eth0: ipv6 auto -> manual"]),
