@@ -5,9 +5,7 @@
 Lines that say more than a rule of ours does belong to someone else and stay. Private to the collection.
 """
 
-import ipaddress
-
-from .model import ANY, Rule
+from . import rules as policy
 
 FILES = {4: "rule-{}", 6: "rule6-{}"}
 # ip-rule(8) knows several words for the same.
@@ -48,12 +46,4 @@ def _rule(version, line):
     given = {WORDS.get(word, word): value for word, value in zip(words[::2], words[1::2])}
     if len(words) % 2 or not {"priority", "table"} <= set(given) <= set(WORDS.values()):
         return None
-    try:
-        ends = [_end(given.get(key)) for key in ("from", "to")]
-        return Rule(int(given["priority"]), int(given["table"]), version, *ends, given.get("iif"), given.get("fwmark"))
-    except ValueError:
-        return None
-
-
-def _end(text):
-    return None if text in (None, "all", *ANY.values()) else str(ipaddress.ip_network(text))
+    return policy.from_words(version, given)

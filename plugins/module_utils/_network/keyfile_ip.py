@@ -10,7 +10,8 @@ import ipaddress
 import re
 
 from .._core.reconcile import ReconcileError
-from .model import ANY, Route, Rule
+from . import rules as policy
+from .model import ANY, Route
 
 SECTIONS = {4: "ipv4", 6: "ipv6"}
 ADDRESS = re.compile(r"address\d+\Z|addresses\d*\Z|gateway\Z|route\d+(_options)?\Z|routes\d*\Z")
@@ -141,15 +142,7 @@ def _rule(version, text):
     given = dict(zip(words[::2], words[1::2]))
     if len(words) % 2 or not {"priority", "table"} <= set(given) <= WORDS:
         return None
-    try:
-        ends = [_end(given.get(key)) for key in ("from", "to")]
-        return Rule(int(given["priority"]), int(given["table"]), version, *ends, given.get("iif"), given.get("fwmark"))
-    except ValueError:
-        return None
-
-
-def _end(text):
-    return None if text in (None, "all", *ANY.values()) else str(ipaddress.ip_network(text))
+    return policy.from_words(version, given)
 
 
 def _set_list(section, key, values):

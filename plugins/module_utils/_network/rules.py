@@ -5,7 +5,23 @@
 Private to the collection; not a public interface.
 """
 
+import ipaddress
+
 from .._core.reconcile import ReconcileError
+from .model import ANY, Rule
+
+
+def from_words(version, given):
+    """Return the rule of such words as ip-rule(8) has, ``{word: value}``; None where a value is none of ours."""
+    try:
+        ends = [_end(given.get(key)) for key in ("from", "to")]
+        return Rule(int(given["priority"]), int(given["table"]), version, *ends, given.get("iif"), given.get("fwmark"))
+    except ValueError:
+        return None
+
+
+def _end(text):
+    return None if text in (None, "all", *ANY.values()) else str(ipaddress.ip_network(text))
 
 
 def given_out(state):
