@@ -101,6 +101,28 @@ options:
             ports that come and go with virtual machines.
         type: list
         elements: str
+      bridge_port: &bridge_port
+        description: What it is to the bridge that it is a port of.
+        type: dict
+        suboptions:
+          cost:
+            description: The cost of the path through it.
+            type: int
+          priority:
+            description: Its priority in the spanning tree.
+            type: int
+          hairpin:
+            description: Whether a frame may leave by the port that it came in by.
+            type: bool
+          pvid:
+            description:
+              - The VLAN of what comes in without a tag, and what leaves without one; V(0) for none. Where the bridge
+                has O(bridges[].vlan_filtering).
+            type: int
+          vids:
+            description: All other VLANs that pass, with their tags; numbers, and ranges such as V(200-210).
+            type: list
+            elements: str
       state: &state
         description: Whether the link is to be there.
         type: str
@@ -144,6 +166,60 @@ options:
           table:
             description: The routing table.
             type: int
+      rules: &rules
+        description:
+          - All rules of policy routing (C(ip-rule(8))) that belong to the link; others of it are removed. The kernel
+            has rules for the whole host. Unless it is declared, a rule is that of the link that its packets come in by,
+            or that has the address they come from, or that alone has routes in its table.
+        type: list
+        elements: dict
+        suboptions:
+          priority:
+            description: Its place among the rules, from 1 to 32765; the smaller one is asked first.
+            type: int
+            required: true
+          table:
+            description: The number of the routing table where the way is looked up.
+            type: int
+            required: true
+          from:
+            description: Which packets, by the prefix of their source. Without it, those of any.
+            type: str
+          to:
+            description: Which packets, by the prefix of their destination.
+            type: str
+          iif:
+            description: Which packets, by the link that they come in by.
+            type: str
+          fwmark:
+            description: Which packets, by the mark that the packet filter gave them; with a mask, V(0x10/0xff).
+            type: str
+          family:
+            description: The family of a rule without a prefix.
+            type: str
+            choices: [ipv4, ipv6]
+      dns: &dns
+        description:
+          - Name servers that are used while the link is up. Those of IPv4 come before those of IPv6.
+          - NetworkManager takes them only for a link with addresses of their family. Not with O(backend=runtime).
+        type: list
+        elements: str
+      dns_search: &dns_search
+        description: Domains in which a name without a dot is looked up. Not with O(backend=runtime).
+        type: list
+        elements: str
+      dhcp4: &dhcp4
+        description:
+          - Whether a DHCP server is asked for an IPv4 address. With NetworkManager the link may have configured ones
+            besides, with the initscripts not. Not with O(backend=runtime), which starts no client.
+        type: bool
+      ipv6: &ipv6
+        description:
+          - How the link does IPv6. V(disabled), not at all. V(manual), by what is configured here and its link-local
+            address; no router is heeded. V(auto), also by what routers advertise. V(dhcp), also by a DHCPv6 server.
+          - V(disabled) is not possible where the initscripts keep the link, nor V(dhcp) with O(backend=runtime).
+        type: str
+        choices: [disabled, manual, auto, dhcp]
   vlans:
     description: VLANs.
     type: list
@@ -180,6 +256,7 @@ options:
       egress_qos_map:
         description: Which priority of the tag a packet priority becomes.
         type: dict
+      bridge_port: *bridge_port
       state: *state
       mtu: *mtu
       mac: *mac
@@ -187,6 +264,11 @@ options:
       gateway: *gateway
       gateway6: *gateway6
       routes: *routes
+      rules: *rules
+      dns: *dns
+      dns_search: *dns_search
+      dhcp4: *dhcp4
+      ipv6: *ipv6
   bridges:
     description: Bridges.
     type: list
@@ -217,6 +299,18 @@ options:
       vlan_filtering:
         description: Whether it heeds VLAN tags.
         type: bool
+      vlan_default_pvid:
+        description:
+          - The VLAN that ports are in without a tag unless they are told otherwise, V(1) at first; V(0) for none.
+            NetworkManager puts also ports with a O(nics[].bridge_port.pvid) of their own into it, unless it is V(0).
+        type: int
+      pvid:
+        description: The VLAN that the bridge itself, as a link of the host, is in without a tag; V(0) for none.
+        type: int
+      vids:
+        description: All other VLANs that the bridge itself is in; VLANs of the host on the bridge need theirs here.
+        type: list
+        elements: str
       multicast_snooping:
         description: Whether it listens who wants which multicast group.
         type: bool
@@ -228,6 +322,11 @@ options:
       gateway: *gateway
       gateway6: *gateway6
       routes: *routes
+      rules: *rules
+      dns: *dns
+      dns_search: *dns_search
+      dhcp4: *dhcp4
+      ipv6: *ipv6
   nics:
     description: NICs, and other links that are there, by name.
     type: list
@@ -237,33 +336,29 @@ options:
         description: Its name.
         type: str
         required: true
-      bridge_port:
-        description: What it is to the bridge that it is a port of.
-        type: dict
-        suboptions:
-          cost:
-            description: The cost of the path through it.
-            type: int
-          priority:
-            description: Its priority in the spanning tree.
-            type: int
-          hairpin:
-            description: Whether a frame may leave by the port that it came in by.
-            type: bool
+      bridge_port: *bridge_port
       mtu: *mtu
       mac: *mac
       addresses: *addresses
       gateway: *gateway
       gateway6: *gateway6
       routes: *routes
+      rules: *rules
+      dns: *dns
+      dns_search: *dns_search
+      dhcp4: *dhcp4
+      ipv6: *ipv6
   backend:
     description:
-      - What keeps the configuration. V(auto) is whoever keeps the named links today; where some are kept by one and
-        some by another, the task fails and names them.
+      - What keeps the configuration. V(auto) is whoever keeps the named links, and what they are on, today; where some
+        are kept by one and some by another, the task fails and names them. It does not go by the distribution.
       - V(networkmanager) writes profiles and activates them, or reapplies them in place.
-      - V(runtime) changes the running kernel only; the next reboot brings back what the host is configured for.
+      - V(ifcfg) writes the files of the initscripts in C(/etc/sysconfig/network-scripts) and changes the running kernel
+        in place; only who is to get its address by DHCP is restarted through them. It is chosen for links whose files
+        have C(NM_CONTROLLED=no), and where NetworkManager does not run and the initscripts are installed.
+      - V(runtime) changes the running kernel only; the next boot brings back what the host is configured for.
     type: str
-    choices: [auto, networkmanager, runtime]
+    choices: [auto, networkmanager, ifcfg, runtime]
     default: auto
   purge:
     description: Release the ports of the named bonds and bridges that are not listed.

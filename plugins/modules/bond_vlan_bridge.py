@@ -12,8 +12,9 @@ description:
   - Only what is named is touched, and an option that is not given keeps its value.
   - With O(confirm_timeout) the host puts back what was there before, by itself, unless the controller reaches it over
     a new connection in time. So a change can be made over the very link that it changes.
-  - Where NetworkManager keeps the links it is told by profiles (keyfiles), so that they are the same after a reboot.
-    Elsewhere the running kernel is changed through C(ip(8)), and no file is written; see O(backend).
+  - Where NetworkManager keeps the links it is told by profiles (keyfiles), where the initscripts keep them their files
+    are written and the running kernel is changed to match, so that both are the same after a reboot. Where nobody keeps
+    them only the running kernel is changed, and the task warns; see O(backend).
   - Each step of the plan says what it does to the link. C(restart) names what cannot be changed without taking the link
     down for a moment, and why; C(reapply) and C(set) change it in place.
 author:
@@ -51,6 +52,40 @@ EXAMPLES = r"""
         ports: [bond0.100]
         addresses: [10.10.100.2/24]
         gateway: 10.10.100.1
+  become: true
+
+- name: Give a second uplink its own routing table, and the host its name servers
+  hostcraft.linux.bond_vlan_bridge:
+    confirm_timeout: 120
+    nics:
+      - name: eth1
+        addresses: [192.0.2.10/24]
+        gateway: 192.0.2.1
+        dns: [192.0.2.53]
+        dns_search: [example.org]
+        ipv6: manual
+      - name: eth2
+        addresses: [198.51.100.10/24]
+        routes:
+          - {to: 0.0.0.0/0, via: 198.51.100.1, table: 100}
+        rules:
+          - {priority: 100, from: 198.51.100.10/32, table: 100}
+  become: true
+
+- name: Let a bridge filter VLANs, with one port of a machine in VLAN 100 and the trunk in all of them
+  hostcraft.linux.bond_vlan_bridge:
+    confirm_timeout: 120
+    bonds:
+      - name: bond0
+        bridge_port: {vids: [100-199]}
+    bridges:
+      - name: br0
+        vlan_filtering: true
+        vlan_default_pvid: 0
+        ports: [bond0, eth3]
+    nics:
+      - name: eth3
+        bridge_port: {pvid: 100}
   become: true
 
 - name: Remove a VLAN that is no longer needed
@@ -125,10 +160,12 @@ from ansible_collections.hostcraft.linux.plugins.module_utils._network import (
     declare,
     host,
     plan,
+    plan_ifcfg,
     plan_profiles,
+    topology,
 )
 
-PLANS = {"networkmanager": plan_profiles, "runtime": plan}
+PLANS = {"networkmanager": plan_profiles, "ifcfg": plan_ifcfg, "runtime": plan}
 
 
 def main():
@@ -136,7 +173,7 @@ def main():
     backend = module.params["backend"]
     with reported(module):
         wanted = declare.wanted(module.params)
-        named = [*wanted.links, *wanted.absent]
+        named = topology.named(wanted)
         # Once: what is made meanwhile may at first be kept by nobody.
         backend = host.find_backend(named) if backend == "auto" else backend
     result = reconcile(
@@ -150,6 +187,11 @@ def main():
             undo=lambda state, todo: host.recorded(PLANS[state.backend].undo(state, todo)),
         ),
     )
+    if result["changed"] and (backend, module.params["backend"]) == ("runtime", "auto"):
+        module.warn(
+            "Neither NetworkManager nor the initscripts keep these links, so the change is gone after the next boot; "
+            "set backend to runtime to say that this is meant"
+        )
     module.exit_json(**result)
 
 

@@ -63,13 +63,13 @@ owners:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.argspec import compose
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import reported
-from ansible_collections.hostcraft.linux.plugins.module_utils._network import host, networkmanager, report
+from ansible_collections.hostcraft.linux.plugins.module_utils._network import host, report
 
 
 def main():
     module = AnsibleModule(**compose({}))
     with reported(module):
-        state = host.observe("runtime" if networkmanager.managed() is None else "networkmanager")
+        state = host.observe(host.default_backend())
     module.exit_json(changed=False, topology=report.declaration(state), owners=state.owners)
 
 

@@ -9,11 +9,18 @@ import ipaddress
 import re
 
 from .._core.reconcile import ReconcileError
-from . import options
-from .model import Link, Route, Wanted
+from . import bridge_vlans, options
+from .model import Link, Route, Rule, Wanted
 
 # include/uapi/linux/if.h, IFNAMSIZ 16 with the closing zero; dev_valid_name() in net/core/dev.c.
 NAME = re.compile(r"(?!\.{1,2}\Z)[^\s/:]{1,15}\Z")
+# A label of a name (RFC 1123), and the dot alone, which is the root.
+DOMAIN = re.compile(
+    r"(?=.{1,253}\Z)(\.|[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?)\Z"
+)
+# Below 32766 the kernel looks in main, before 1 in local; 253 to 255 are these tables (rtnetlink(7)).
+PRIORITIES, TABLES = range(1, 32766), range(1, 2**32)
+FULL = 2**32 - 1  # the mask of a mark that is given without one
 MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}\Z")
 
 
@@ -65,21 +72,28 @@ def _link(kind, name, entry):
     mac = entry["mac"] and entry["mac"].lower().replace("-", ":")
     if mac and not MAC.match(mac):
         raise ReconcileError(f"{where}: mac '{entry['mac']}' is none; write six pairs of hexadecimal digits")
-    addresses = None if entry["addresses"] is None else tuple(_address(where, one) for one in entry["addresses"])
+    addresses = None if entry["addresses"] is None else _once(_address(where, one) for one in entry["addresses"])
     number = entry.get("id")
     if kind == "vlan" and number is not None and not 1 <= number <= 4094:
         raise ReconcileError(f"{where}: id {number} is none of a VLAN; they go from 1 to 4094 (IEEE 802.1Q)")
-    port = options.given(options.PORT, entry.get("bridge_port") or {})
+    port = entry.get("bridge_port") or {}
+    # What a bridge is to itself are VLANs only.
+    vlans = bridge_vlans.given(where, entry if kind == "bridge" else port)
     return Link(
         name,
         kind,
         options.given(options.KINDS[kind], entry),
-        port=port,
+        port=dict(options.given(options.PORT, port), **vlans),
         mtu=entry["mtu"],
         mac=mac,
         addresses=addresses,
         routes=_routes(where, entry),
         up=True,
+        rules=None if entry["rules"] is None else _once(_rule(where, one) for one in entry["rules"]),
+        dns=None if entry["dns"] is None else _servers(where, entry["dns"]),
+        dns_search=None if entry["dns_search"] is None else _once(_domain(where, one) for one in entry["dns_search"]),
+        dhcp4=entry["dhcp4"],
+        ipv6=entry["ipv6"],
     )
 
 
@@ -110,7 +124,59 @@ def _routes(where, entry):
             raise ReconcileError(f"{where}: route to '{one['to']}': {error}") from None
         via = one["via"] and _host(where, "via", one["via"])
         found.append(Route(to, via, one["metric"], one["table"]))
-    return tuple(found)
+    return _once(found)
+
+
+def _servers(where, texts):
+    """Return name servers, those of IPv4 first: profiles of NetworkManager keep them by family."""
+    return _once(sorted((_host(where, "dns", one) for one in texts), key=lambda one: ":" in one))
+
+
+def _once(values):
+    """Return values in their order, each once."""
+    return tuple(dict.fromkeys(values))
+
+
+def _rule(where, one):
+    """Return one rule; its family is that of its prefixes."""
+    ends = {key: one[key] and _prefix(where, key, one[key]) for key in ("from", "to")}
+    families = {network.version for network in ends.values() if network}
+    families |= {int(one["family"][-1])} if one["family"] else set()
+    if len(families) > 1:
+        raise ReconcileError(f"{where}: rule {one['priority']} has prefixes or a family of both IPv4 and IPv6")
+    if one["priority"] not in PRIORITIES or one["table"] not in TABLES:
+        raise ReconcileError(
+            f"{where}: rule with priority {one['priority']} and table {one['table']}; priorities go from 1 to "
+            f"{PRIORITIES[-1]}, tables from 1 up"
+        )
+    source, to = (None if network is None or network.prefixlen == 0 else str(network) for network in ends.values())
+    mark = one["fwmark"] and _mark(where, one["fwmark"])
+    return Rule(one["priority"], one["table"], max(families, default=4), source, to, one["iif"], mark)
+
+
+def _prefix(where, key, text):
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ReconcileError(f"{where}: rule {key} '{text}': {error}") from None
+
+
+def _mark(where, text):
+    """Return a mark, and its mask where it has one, as ip(8) shows them."""
+    try:
+        numbers = [int(one, 0) for one in text.split("/")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 2) or not all(0 <= one <= FULL for one in numbers):
+        raise ReconcileError(f"{where}: rule fwmark '{text}'; write a number, or number/mask, as in 0x10/0xff")
+    mark, mask = (*numbers, FULL)[:2]
+    return hex(mark) if mask == FULL else f"{hex(mark)}/{hex(mask)}"
+
+
+def _domain(where, text):
+    if not DOMAIN.match(text):
+        raise ReconcileError(f"{where}: dns_search '{text}' is not the name of a domain")
+    return text.lower()
 
 
 def _host(where, key, text):

@@ -11,60 +11,72 @@ import os
 from .._core import files, guard
 from .._core.command import run
 from .._core.reconcile import ReconcileError
-from . import ip_json, networkmanager, owners
+from . import ifcfg, initscripts, ip_json, networkmanager, owners, rules
 from .model import State, Unless, Write
 
 # What ip says when it is to take away what went by itself with an address or a link.
-GONE = ("No such process", "Cannot assign requested address", "Cannot find device")
+GONE = ("No such process", "Cannot assign requested address", "Cannot find device", "No such file or directory")
+# rt_tables of iproute2, before and since 6.5; later ones add to earlier ones.
+TABLES = ("/usr/share/iproute2", "/usr/lib/iproute2", "/etc/iproute2")
 LONG = 120.0  # seconds that a command may take; nmcli waits for an activation
 
 
 def observe(backend="runtime", names=()):
     """Return the :class:`State` of this network namespace.
 
-    :param backend: ``networkmanager`` or ``runtime``.
+    :param backend: ``networkmanager``, ``ifcfg`` or ``runtime``.
     :param names: the links that are to be configured.
-    :raises ReconcileError: ip(8) is missing, or too old to print JSON; a profile is not one that can be edited.
+    :raises ReconcileError: ip(8) is missing, or too old to print JSON; a profile or file is not one that can be edited.
     """
-    shown = _ip("-details", "link", "show")
+    shown, tables = _ip("-details", "link", "show"), _tables()
     links = ip_json.links(
         shown,
         _ip("address", "show"),
         [(4, _ip("-4", "route", "show", "table", "all")), (6, _ip("-6", "route", "show", "table", "all"))],
+        _bridge_vlans() if any(one.get("linkinfo", {}).get("info_kind") == "bridge" for one in shown) else (),
+        tables,
     )
-    found = State(links, owners.find(shown), backend)
-    if backend != "networkmanager":
+    found_rules = ip_json.rules([(4, _ip("-4", "rule", "show")), (6, _ip("-6", "rule", "show"))], tables)
+    found = State(links, owners.find(shown), backend, rules=found_rules, permanent=ip_json.permanent(shown))
+    found = rules.given_out(found)
+    if backend == "networkmanager":
+        profiles = networkmanager.profiles()
+        networkmanager.refuse_others(names, profiles)
+        return found._replace(links=networkmanager.kept(found.links, found_rules, profiles), profiles=profiles)
+    links = {name: link._replace(ipv6=_ipv6(name)) for name, link in found.links.items()}
+    found = found._replace(links=links)
+    if backend != "ifcfg":
         return found
-    profiles = networkmanager.profiles()
-    networkmanager.refuse_others(names, profiles)
-    plain = {name: networkmanager.plain_routes(link) for name, link in links.items()}
-    return found._replace(links=plain, profiles=profiles)
+    texts = initscripts.texts()
+    initscripts.refuse_misnamed(names, texts)
+    return ifcfg.kept(found, texts)
 
 
 def find_backend(names):
-    """Return who keeps the links ``names``, as far as they are there: ``networkmanager`` or, nobody, ``runtime``.
+    """Return who keeps the links ``names`` and what they are on, as far as they are there.
 
-    :raises ReconcileError: some are kept by NetworkManager and some are not, or by a program that this module does not
+    That is ``networkmanager``, ``ifcfg`` or, nobody, ``runtime``.
+
+    :raises ReconcileError: some are kept by one and some by another, or by a program that this module does not
         configure; names the links.
     """
-    kept = networkmanager.managed()
-    names = [name for name in names if os.path.exists(f"/sys/class/net/{name}")]
+    names = sorted({*_there(names), *(lower for name in names for lower in _lower(name))})
+    managed = networkmanager.managed()
     networkd = [name for name in names if _is_configured_by_networkd(name)]
-    if networkd:
-        raise ReconcileError(
-            f"{', '.join(networkd)}: systemd-networkd keeps it; take it out of its .network files, or set "
-            "backend: runtime to change the running kernel only"
-        )
-    if kept is None:
-        return "runtime"
-    left_out = [name for name in names if not kept.get(name, True)]
-    if left_out and len(left_out) < len(names):
-        raise ReconcileError(
-            f"NetworkManager keeps {', '.join(sorted(set(names).difference(left_out)))} and does not keep "
-            f"{', '.join(left_out)}; let it keep all of them ('nmcli device set NAME managed yes', and no "
-            "unmanaged-devices in its configuration), or none"
-        )
-    return "runtime" if left_out else "networkmanager"
+    there = initscripts.installed()
+    scripts = initscripts.kept(names, initscripts.texts(), managed is None) if there else []
+    keepers = {name: owners.NETWORKD if name in networkd else owners.SCRIPTS for name in (*scripts, *networkd)}
+    keepers.update(
+        (name, owners.MANAGER)
+        for name in names
+        if managed is not None and managed.get(name, True) and name not in keepers
+    )
+    return owners.backend({name: keepers.get(name) for name in names}, managed is not None, there)
+
+
+def default_backend():
+    """Return who would keep a link that is new: for a look at the whole host, whoever keeps which link."""
+    return owners.backend({}, networkmanager.managed() is not None, initscripts.installed())
 
 
 def apply(step):
@@ -124,8 +136,7 @@ def _carry_out(one, before=None):
         elif one.text is None:
             files.remove(one.path)
         else:
-            # NetworkManager reads only what nobody else can read (nm-settings-keyfile(5)).
-            files.write(one.path, one.text, mode=0o600)
+            files.write(one.path, one.text, mode=one.mode)
         return
     if isinstance(one, Unless):
         if not run(one.seen).strip():
@@ -153,6 +164,52 @@ def _ip(*arguments):
         raise ReconcileError(
             "ip(8) of this host prints no JSON; iproute2 4.14 or newer is needed (ip -Version)", stdout=out[:500]
         ) from None
+
+
+def _bridge_vlans():
+    """Return what ``bridge -json vlan show`` prints, nothing where the kernel has no VLAN filtering."""
+    try:
+        return json.loads(run(["bridge", "-json", "vlan", "show"], timeout=60.0) or "[]")
+    except (ReconcileError, ValueError):
+        return []
+
+
+def _tables():
+    """Return the numbers of routing tables by name; ip prints names where it knows one."""
+    found = {}
+    for directory in TABLES:
+        more = f"{directory}/rt_tables.d"
+        paths = [f"{directory}/rt_tables"]
+        paths += [f"{more}/{name}" for name in sorted(os.listdir(more))] if os.path.isdir(more) else []
+        for line in "\n".join(files.read(path) or "" for path in paths).splitlines():
+            words = line.split("#")[0].split()
+            if len(words) == 2 and words[0].isdigit():
+                found[words[1]] = int(words[0])
+    return found
+
+
+def _ipv6(name):
+    """Return how the kernel does IPv6 on a link, one of ``model.IPV6``; None where it has none (ip-sysctl.rst)."""
+    settings = {key: files.read(f"/proc/sys/net/ipv6/conf/{name}/{key}") for key in ("disable_ipv6", "accept_ra")}
+    if None in settings.values():
+        return None
+    if settings["disable_ipv6"].strip() != "0":
+        return "disabled"
+    heeded = settings["accept_ra"].strip()
+    forwards = heeded == "1" and (files.read(f"/proc/sys/net/ipv6/conf/{name}/forwarding") or "0").strip() != "0"
+    return "manual" if heeded == "0" or forwards else "auto"
+
+
+def _there(names):
+    return [name for name in names if os.path.exists(f"/sys/class/net/{name}")]
+
+
+def _lower(name):
+    """Return what a link is built on; not the ports of a bridge, where those of virtual machines come and go."""
+    directory = f"/sys/class/net/{name}"
+    if not os.path.isdir(directory) or os.path.isdir(f"{directory}/bridge"):
+        return []
+    return [one[len("lower_") :] for one in os.listdir(directory) if one.startswith("lower_")]
 
 
 def _is_configured_by_networkd(name):

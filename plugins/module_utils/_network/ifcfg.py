@@ -10,11 +10,17 @@ as they are. Whatever is None or missing in a link leaves its keys alone. The ru
 import contextlib
 
 from .._core.reconcile import ReconcileError
-from . import ifcfg_addresses, ifcfg_kinds, ifcfg_routes, ifcfg_words, options
+from . import ifcfg_addresses, ifcfg_kinds, ifcfg_routes, ifcfg_rules, ifcfg_settings, ifcfg_words, options, rules
 from .ifcfg_text import Text, is_true
 from .model import Link
 
 DIRECTORY = "/etc/sysconfig/network-scripts"
+FILES = ("ifcfg-{}", "route-{}", "route6-{}", "rule-{}", "rule6-{}")
+
+
+def names(link):
+    """Return the names of the files that a link may have."""
+    return [pattern.format(link) for pattern in FILES]
 
 
 def render(link, links, have):
@@ -30,6 +36,24 @@ def render(link, links, have):
         return _render(link, links, have)
 
 
+def kept(state, texts):
+    """Return a state with what the files tell of its links, beside what the kernel tells.
+
+    :param texts: the texts of the files by name.
+    """
+    state = state._replace(files=texts)
+    own = [name for name in state.links if f"ifcfg-{name}" in texts]
+    said = {name: parse(name, {file: texts[file] for file in names(name) if file in texts}) for name in own}
+    state = rules.claimed(state, {name: link.rules for name, link in said.items()})
+    links = dict(state.links)
+    for name, link in said.items():
+        six = links[name].ipv6
+        # The client of DHCPv6 is none of the kernel's business.
+        six = "dhcp" if link.ipv6 == "dhcp" and six != "disabled" else six
+        links[name] = links[name]._replace(dns=link.dns, dns_search=link.dns_search, dhcp4=link.dhcp4, ipv6=six)
+    return state._replace(links=links)
+
+
 def _render(link, links, have):
     name = f"ifcfg-{link.name}"
     text = Text(have.get(name))
@@ -37,9 +61,7 @@ def _render(link, links, have):
     ifcfg_kinds.render(link, text, name not in have)
     if link.up is not None:
         text.set("ONBOOT", "yes" if link.up else "no")
-    dynamic = text.get("BOOTPROTO") in ("dhcp", "bootp")
-    if not dynamic or link.master or any(":" not in one for one in link.addresses or ()):
-        text.set("BOOTPROTO", "none")  # ifup-eth: with dhcp it reads no IPADDR
+    ifcfg_settings.render(link, text)
     _render_master(link, links, text)
     for key, value in (("MTU", link.mtu), ("MACADDR", link.mac)):
         if value is not None:
@@ -49,6 +71,8 @@ def _render(link, links, have):
     files = dict(have)
     if link.routes is not None:
         files.update(ifcfg_addresses.render_routes(link, text, have))
+    if link.rules is not None:
+        files.update(ifcfg_rules.render(link.name, link.rules, have))
     text.set("NM_CONTROLLED", "no")
     files[name] = str(text)
     return files
@@ -88,6 +112,8 @@ def _parse(name, files):
         addresses,
         ifcfg_addresses.gateways(text, addresses) + ifcfg_routes.parse(name, files),
         is_true(text.get("ONBOOT")),
+        ifcfg_rules.parse(name, files),
+        **ifcfg_settings.parse(text),
     )
 
 

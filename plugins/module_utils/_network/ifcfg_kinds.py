@@ -8,7 +8,7 @@ Private to the collection; not a public interface.
 import re
 
 from .._core.reconcile import ReconcileError
-from . import ifcfg_words, options
+from . import bridge_vlans, ifcfg_words, options
 from .ifcfg_text import is_true
 
 TYPES = {"bond": "Bond", "bridge": "Bridge", "nic": "Ethernet"}
@@ -22,17 +22,20 @@ BRIDGE = {
         "max_age",
         "ageing_time",
         "priority",
+        "vlan_default_pvid",
         "vlan_filtering",
         "multicast_snooping",
     )
 }
+BRIDGE["vlan_default_pvid"] = "default_pvid"  # as sysfs calls it
 BOND = {name: name for name in options.BOND}  # install_bonding_driver: the files of sysfs have the names of the options
 SECONDS = {"DELAY": "forward_delay", "AGEING": "ageing_time"}
 
 
 def check(link):
-    """Refuse what ``ifup`` cannot make of a VLAN: it calls ``ip link add ... type vlan id N``, and no more."""
-    what = None
+    """Refuse what ``ifup`` cannot make: for a VLAN it calls ``ip link add ... type vlan id N`` and no more, and it does
+    not call bridge(8) at all."""
+    what = next((key for key in bridge_vlans.NAMES if key in link.port), None)
     if link.kind == "vlan":
         given = link.options
         what = "protocol 802.1ad" if given.get("protocol") == "802.1ad" else what
@@ -40,7 +43,7 @@ def check(link):
             what = key if given.get(key) else what
     if what:
         raise ReconcileError(
-            f"vlan '{link.name}': the initscripts know no {what}, so it would be lost at the next boot; "
+            f"{link.kind} '{link.name}': the initscripts know no {what}, so it would be lost at the next boot; "
             "leave it out, or let NetworkManager keep this link"
         )
 

@@ -7,33 +7,84 @@ Private to the collection; not a public interface.
 
 import ipaddress
 
-from . import options
-from .model import Link, Route
+from . import bridge_vlans, options
+from .model import Link, Route, Rule
 
 KINDS = {"bond": "bond", "vlan": "vlan", "bridge": "bridge"}
 DEFAULT = {4: "0.0.0.0/0", 6: "::/0"}
-MAIN = {"main": None, "254": None, None: None}
+LOCAL, MAIN, LAST = 255, 254, 253  # rtnetlink(7), RT_TABLE_LOCAL, RT_TABLE_MAIN, RT_TABLE_DEFAULT
+NAMES = {"local": LOCAL, "main": MAIN, "default": LAST}
+# What a rule of ours has; ip shows nothing else of one (print_rule in iproute2's ip/iprule.c).
+RULE = {"priority", "src", "srclen", "dst", "dstlen", "iif", "fwmark", "fwmask", "table", "protocol"}
 OURS = ("static", "boot")  # what a person or a tool set; not the kernel, a router or a DHCP client
 
 
-def links(shown, addresses, routes):
+def links(shown, addresses, routes, vlans=(), tables=None):
     """Return ``{name: Link}`` of what ip printed.
 
     :param shown: ``ip -json -details link show``, ``addresses``: ``ip -json address show``, ``routes``: pairs of
-        the IP version and ``ip -json -VERSION route show table all``; each as Python has it.
+        the IP version and ``ip -json -VERSION route show table all``, ``vlans``: ``bridge -json vlan show``; each as
+        Python has it.
+    :param tables: the numbers of routing tables by name, beside those that every host has.
     """
-    configured = {one["ifname"]: _addresses(one) for one in addresses if "ifname" in one}
+    configured = {one["ifname"]: one for one in addresses if "ifname" in one}
+    member = bridge_vlans.read(vlans)
     ways = {}
     for version, table in routes:
         for one in table:
             if one.get("protocol", "boot") in OURS and one.get("type", "unicast") == "unicast" and "dev" in one:
-                ways.setdefault(one["dev"], []).append(_route(version, one))
+                ways.setdefault(one["dev"], []).append(_route(version, one, tables))
     found = {}
     for one in shown:
         name = one.get("ifname")
         if name and "LOOPBACK" not in one.get("flags", ()):
-            found[name] = _link(name, one, configured.get(name, ()), tuple(ways.get(name, ())))
+            leased, fixed = _addresses(configured.get(name, {}))
+            link = _link(name, one, fixed, tuple(ways.get(name, ())))
+            found[name] = link._replace(port=dict(link.port, **member.get(name, {})), dhcp4=leased)
     return found
+
+
+def rules(shown, tables=None):
+    """Return the rules that have the form of ours, without the kernel's own.
+
+    :param shown: pairs of the IP version and ``ip -json -VERSION rule show``, as Python has it.
+    :param tables: as for :func:`links`.
+    """
+    found = []
+    for version, many in shown:
+        for one in many:
+            table = _table(one.get("table"), tables)
+            if set(one) <= RULE and table not in (None, LOCAL, LAST) and (table, one.get("priority")) != (MAIN, 32766):
+                ends = (_end(one.get(key), one.get(f"{key}len")) for key in ("src", "dst"))
+                found.append(Rule(one["priority"], table, version, *ends, one.get("iif"), _mark(one)))
+    return tuple(found)
+
+
+def permanent(shown):
+    """Return the MACs that ports of bonds have without it, ``{name: mac}``, of the same as :func:`links`."""
+    found = {}
+    for one in shown:
+        data = one.get("linkinfo", {}).get("info_slave_data", {})
+        mac = data.get("perm_hwaddr") or one.get("permaddr")
+        found.update({one.get("ifname"): mac} if mac else {})
+    return found
+
+
+def _end(address, length):
+    if address in (None, "all"):
+        return None
+    return str(ipaddress.ip_network(f"{address}/{length}" if length is not None else address))
+
+
+def _mark(one):
+    mark, mask = one.get("fwmark"), one.get("fwmask")
+    return f"{mark}/{mask}" if mark is not None and mask is not None else mark
+
+
+def _table(text, tables=None):
+    """Return the number of a table; None for a name that nobody knows."""
+    number = dict(NAMES, **(tables or {})).get(text, text)
+    return int(number) if str(number).isdigit() else None
 
 
 def _link(name, one, addresses, routes):
@@ -84,23 +135,27 @@ def _read(table, data):
 
 
 def _addresses(one):
-    found = []
+    """Return whether a link has a leased IPv4 address, and the addresses that are configured."""
+    leased, found = False, []
     for info in one.get("addr_info", ()):
-        leased = info.get("dynamic") or info.get("temporary") or info.get("mngtmpaddr")
-        if "local" in info and info.get("scope") != "link" and not leased:
+        lent = info.get("dynamic") or info.get("temporary") or info.get("mngtmpaddr")
+        leased = leased or bool(info.get("dynamic") and info.get("family") == "inet")
+        if "local" in info and info.get("scope") != "link" and not lent:
             found.append("{}/{}".format(info["local"], info["prefixlen"]))
-    return tuple(found)
+    return leased, tuple(found)
 
 
-def _route(version, one):
+def _route(version, one, tables):
     to = one["dst"]
     if to == "default":
         to = DEFAULT[version]
     elif "/" not in to:
         to = f"{to}/{32 if version == 4 else 128}"
-    table = MAIN.get(one.get("table"), one.get("table"))
+    table = _table(one.get("table", "main"), tables)
     via = one.get("gateway") or (one.get("via") or {}).get("host")
     metric = one.get("metric")
     # IP6_RT_PRIO_USER: what a route of IPv6 has when it is given none (include/uapi/linux/ipv6_route.h).
     usual = 1024 if version == 6 else 0
-    return Route(str(ipaddress.ip_network(to)), via, None if metric == usual else metric, int(table) if table else None)
+    return Route(
+        str(ipaddress.ip_network(to)), via, None if metric == usual else metric, None if table == MAIN else table
+    )

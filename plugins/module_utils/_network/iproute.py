@@ -5,9 +5,16 @@
 Private to the collection; not a public interface.
 """
 
-from . import options
+from . import bridge_vlans, options
 
+# Programs beside ip(8): bridge(8), sysctl(8).
+OTHERS = ("bridge", "sysctl")
 FLAGS = ("reorder_headers", "gvrp", "mvrp", "loose_binding")
+
+
+def command(argv):
+    """Return the command of an argument list: of ip(8), unless its first word is another program."""
+    return list(argv) if argv[0] in OTHERS else ["ip", *argv]
 
 
 def create(link):
@@ -71,7 +78,7 @@ def after_down(links):
 
 
 def port(name, given):
-    """Return the commands that set what a port is to its bridge."""
+    """Return the commands that set what a port is to its bridge, but for its VLANs."""
     found = []
     for key, option in options.PORT.items():
         if key in given:
@@ -112,6 +119,27 @@ def route(verb, name, one):
     return [[*family, "route", verb, one.to, *via, "dev", name, *metric, *table]]
 
 
+def rule(verb, one):
+    """Return the commands that add or delete a rule of policy routing."""
+    return [[*(["-6"] if one.family == 6 else []), "rule", verb, *one.words()]]
+
+
+def ipv6(name, mode):
+    """Return the commands that make a link do IPv6 this way, one of ``model.IPV6`` (ip-sysctl.rst).
+
+    A host that forwards heeds routers only with accept_ra 2.
+    """
+    if mode == "disabled":
+        return [_sysctl(name, "disable_ipv6", 1)]
+    heeded = {"manual": 0, "dhcp": 0, "auto": 2}[mode]
+    return [_sysctl(name, "accept_ra", heeded), _sysctl(name, "disable_ipv6", 0)]
+
+
+def _sysctl(name, key, value):
+    """Name a setting with slashes: a VLAN's name has a dot (sysctl(8))."""
+    return ["sysctl", "-q", "-w", f"net/ipv6/conf/{name}/{key}={value}"]
+
+
 def rebuild(before, created, after):
     """Return the commands that bring back links as they were, from whatever state they are in.
 
@@ -129,7 +157,7 @@ def rebuild(before, created, after):
     for link in before:
         found += [(argv, True) for argv in _options_again(link, after.get(link.name) or {})]
     for link in before:
-        found += [(argv, False) for argv in _restore(link, links)]
+        found += _restore(link, links)
     # Not before all are up: a VLAN goes down with its parent, and loses these.
     found += [(argv, False) for argv in after_down(before)]
     return found
@@ -174,9 +202,12 @@ def _restore(link, links):
     for key in ("mtu", "mac") if not link.master else ("mtu",):
         value = getattr(link, key)
         found += attribute(link.name, key, value) if value is not None else []
-    found += [["addr", "flush", "dev", link.name, "scope", "global"]]
+    # What a server has given it stays.
+    found += [] if link.dhcp4 else [["addr", "flush", "dev", link.name, "scope", "global"]]
     found += attribute(link.name, "up", link.up)
-    return found + [argv for one in link.addresses or () for argv in address("replace", link.name, one)]
+    found += ipv6(link.name, link.ipv6) if link.ipv6 else []
+    found += [argv for one in link.addresses or () for argv in address("replace", link.name, one)]
+    return [(argv, False) for argv in found] + bridge_vlans.again(link.name, link.port, link.kind == "bridge")
 
 
 def _set(kind, name, given):

@@ -5,10 +5,10 @@
 Private to the collection; not a public interface.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Tuple
 
-from . import options, topology
-from .model import Link
+from . import bridge_vlans, options, rules, topology
+from .model import SETTINGS, Link, Rule
 
 PLAIN = ("mtu", "mac")
 NOTHING = Link("", "nic")
@@ -23,6 +23,7 @@ class Job(NamedTuple):
     links: dict
     declared: dict
     have: dict
+    rules: Tuple[Rule, ...] = ()
 
     def without(self, names):
         """Return the job that is left once these links are removed; they keep their mtu where the parent allows."""
@@ -49,10 +50,35 @@ class Job(NamedTuple):
 
     def port(self, name):
         """Return the options of a bridge's port that are declared and differ."""
-        have, link = self.have.get(name, NOTHING), self.links[name]
-        known = have.port if have.master == link.master else {}
-        want = self.declared.get(name, NOTHING).port
+        known = self.port_known(name)
+        want = dict(self.declared.get(name, NOTHING).port)
+        vlans = bridge_vlans.whole(want, known)
+        want.update({key: vlans[key] for key in bridge_vlans.NAMES if key in want})
         return {key: value for key, value in want.items() if known.get(key) != value}
+
+    def port_known(self, name):
+        """Return the options that a port has once it is in its bridge, before any is set."""
+        have, link = self.have.get(name, NOTHING), self.links[name]
+        bridge = name if link.kind == "bridge" else link.master
+        new = bridge_vlans.of_new_port(self.links[bridge].options) if bridge in self.links else {}
+        if name not in self.have or have.master != link.master:
+            return new
+        if not bridge_vlans.given_any(have.port) or bridge not in self.have:
+            return have.port
+        old = self.have[bridge].options.get("vlan_default_pvid", 1)
+        return dict(have.port, **bridge_vlans.after_default(have.port, old, new["pvid"]))
+
+    def settings(self, name):
+        """Return what is declared of name servers and of ways to get addresses, and differs."""
+        have, want = self.have.get(name, NOTHING), self.declared.get(name, NOTHING)
+        given = {key: getattr(want, key) for key in SETTINGS if getattr(want, key) is not None}
+        # Of a new link, and where nobody can tell, no name servers and no DHCP is what there is.
+        blank = {"dns": (), "dns_search": (), "dhcp4": False}
+        return {
+            key: value
+            for key, value in given.items()
+            if value != (blank.get(key) if getattr(have, key) is None else getattr(have, key))
+        }
 
     def differs(self, name):
         """Tell whether a link has to change at all."""
@@ -60,11 +86,21 @@ class Job(NamedTuple):
         if have is None:
             return True
         return (
-            bool(self.changed(name) or self.plain(name) or self.port(name))
+            bool(self.changed(name) or self.plain(name) or self.port(name) or self.settings(name))
+            or set(link.rules or ()) != set(have.rules or ())
             or (link.master, link.up) != (have.master, have.up)
             or set(link.addresses) != set(have.addresses)
             or set(link.routes) != set(have.routes)
         )
+
+
+def job_of(wanted, state):
+    """Return the :class:`Job` that makes ``state`` what is ``wanted``.
+
+    :raises ReconcileError: the declaration cannot be met on this host.
+    """
+    state = rules.claimed(state, {name: link.rules for name, link in wanted.links.items()})
+    return Job(topology.target(wanted, state), wanted.links, state.links, state.rules)
 
 
 def anew(job):

@@ -5,11 +5,9 @@
 What a profile says of other things, and its comments, stay as they are. Private to the collection.
 """
 
-import ipaddress
 import uuid
 
-from . import options
-from .model import Route
+from . import bridge_vlans, keyfile_ip, options
 
 TYPES = {"bond": "bond", "vlan": "vlan", "bridge": "bridge", "nic": "ethernet"}
 # nm-settings-nmcli(5): the flags of a VLAN are one number, NM_VLAN_FLAG_*.
@@ -22,10 +20,10 @@ BRIDGE = {
     "max_age": "max-age",
     "ageing_time": "ageing-time",
     "priority": "priority",
+    "vlan_default_pvid": "vlan-default-pvid",
     "vlan_filtering": "vlan-filtering",
     "multicast_snooping": "multicast-snooping",
 }
-DEFAULT = {4: "0.0.0.0/0", 6: "::/0"}
 PORT = {"cost": "path-cost", "priority": "priority", "hairpin": "hairpin-mode"}
 HEADER = "# Keys that hostcraft.linux.bond_vlan_bridge manages; others stay as they are.\n"
 
@@ -48,14 +46,16 @@ def edit(text, link, declared, master_kind):
             "interface-name": link.name,
         }
     wanted = link._replace(options=options.meant(link)) if new else declared
+    connection = sections.get("connection", {})
+    was_port = "master" in connection or "controller" in connection
     _set_master(sections, link, wanted.port, master_kind)
     _set_options(sections, wanted)
     _set_hardware(sections, wanted)
     if link.master:
         for section in ("ipv4", "ipv6"):  # a port has none
             sections.pop(section, None)
-    elif new or (declared.addresses, declared.routes) != (None, None) or "ipv4" not in sections:
-        _set_addresses(sections, link)
+    else:
+        keyfile_ip.edit(sections, link, declared, new or was_port)
     return render(sections, text)
 
 
@@ -100,8 +100,8 @@ def _set_master(sections, link, port, kind):
     if link.master:
         connection.update({"master": link.master, "slave-type": kind})
         if kind == "bridge":
-            _put(sections, "bridge-port", {PORT[key]: _text(value) for key, value in port.items()})
-            sections.setdefault("bridge-port", {})
+            _put(sections, "bridge-port", {PORT[key]: _text(value) for key, value in port.items() if key in PORT})
+            _set_vlans(sections.setdefault("bridge-port", {}), port)
     if not link.master or kind != "bridge":
         sections.pop("bridge-port", None)
     if link.kind in ("bond", "bridge"):
@@ -116,6 +116,7 @@ def _set_options(sections, link):
     if link.kind == "bridge":
         table = options.BRIDGE
         _put(sections, "bridge", {BRIDGE[key]: _text(value, table[key].scale) for key, value in given.items()})
+        _set_vlans(sections.setdefault("bridge", {}), link.port)
     if link.kind == "vlan":
         _set_vlan(sections, given)
 
@@ -126,6 +127,15 @@ def _drop_of_other_modes(bond):
         modes = options.BOND[key].modes
         if modes and bond.get("mode") in options.MODES and bond["mode"] not in modes:
             del bond[key]
+
+
+def _set_vlans(section, port):
+    """Say the VLANs of a port, or of a bridge itself; what is not given stays."""
+    if not bridge_vlans.given_any(port):
+        return
+    words = bridge_vlans.written(bridge_vlans.whole(port, bridge_vlans.parsed(section.get("vlans", ""))))
+    section.pop("vlans", None)
+    section.update({"vlans": words} if words else {})
 
 
 def _set_vlan(sections, given):
@@ -152,33 +162,6 @@ def _set_hardware(sections, link):
     if link.mac is not None:
         values["cloned-mac-address"] = link.mac.upper()
     _put(sections, "ethernet", values)
-
-
-def _set_addresses(sections, link):
-    for section, version in (("ipv4", 4), ("ipv6", 6)):
-        old = sections.get(section, {})
-        kept = {
-            key: value for key, value in old.items() if not key.startswith(("address", "route")) and key != "gateway"
-        }
-        addresses = [one for one in link.addresses if _version(one) == version]
-        routes = [one for one in link.routes if _version(one.to) == version]
-        gateway = next(
-            (one for one in routes if addresses and one == Route(DEFAULT[version], one.via) and one.via), None
-        )
-        kept["method"] = "manual" if addresses else "disabled"
-        kept.update({f"address{number}": one for number, one in enumerate(addresses, 1)})
-        if gateway:
-            routes.remove(gateway)
-            kept["address1"] += f",{gateway.via}"
-        for number, one in enumerate(routes, 1):
-            words = [one.to, one.via or "", *([str(one.metric)] if one.metric is not None else [])]
-            kept[f"route{number}"] = ",".join(words).rstrip(",")
-            kept.update({f"route{number}_options": f"table={one.table}"} if one.table is not None else {})
-        sections[section] = kept
-
-
-def _version(text):
-    return ipaddress.ip_interface(text).version
 
 
 def _put(sections, name, values):

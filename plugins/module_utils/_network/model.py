@@ -28,11 +28,39 @@ class Route(NamedTuple):
         return " ".join(words)
 
 
+class Rule(NamedTuple):
+    """A rule of policy routing (ip-rule(8)): which packets look for their way in which table."""
+
+    priority: int
+    table: int
+    family: int = 4
+    source: Optional[str] = None
+    to: Optional[str] = None
+    iif: Optional[str] = None
+    fwmark: Optional[str] = None
+
+    def words(self):
+        """Return the rule as ip-rule(8), NetworkManager and the initscripts write it."""
+        words = ["priority", str(self.priority), "from", self.source or ANY[self.family]]
+        for word, value in (("to", self.to), ("iif", self.iif), ("fwmark", self.fwmark)):
+            words += [word, value] if value is not None else []
+        return [*words, "table", str(self.table)]
+
+    def __str__(self):
+        words = self.words()
+        return " ".join(["rule", *words[1:2], *(words[2:] if self.source else words[4:])])
+
+
+ANY = {4: "0.0.0.0/0", 6: "::/0"}
+
+
 class Link(NamedTuple):
     """One link. As wanted, what is None (or not in a dict) stays as it is; as found, everything is set.
 
     ``master`` is the bond or bridge that it is a port of, empty for none; ``port`` are its options there.
-    ``addresses`` are those that are configured, ``ip/prefix``, not the kernel's own or leased ones.
+    ``addresses`` are those that are configured, ``ip/prefix``, not the kernel's own or leased ones. The ``port`` of a
+    bridge are the VLANs that it is in itself, where it filters them. ``ipv6`` is one of :data:`IPV6`.
+    What is found may leave ``dns``, ``dns_search``, ``dhcp4`` and ``ipv6`` out, where nobody can tell.
     """
 
     name: str
@@ -45,6 +73,11 @@ class Link(NamedTuple):
     addresses: Optional[Tuple[str, ...]] = None
     routes: Optional[Tuple[Route, ...]] = None
     up: Optional[bool] = None
+    rules: Optional[Tuple[Rule, ...]] = None
+    dns: Optional[Tuple[str, ...]] = None
+    dns_search: Optional[Tuple[str, ...]] = None
+    dhcp4: Optional[bool] = None
+    ipv6: Optional[str] = None
 
     def over(self, below):
         """Return this link with what it leaves alone taken from ``below``, but for mtu and mac."""
@@ -55,7 +88,11 @@ class Link(NamedTuple):
         )
 
 
-SIMPLE = ("master", "addresses", "routes", "up")
+SETTINGS = ("dns", "dns_search", "dhcp4", "ipv6")
+SIMPLE = ("master", "addresses", "routes", "up", "rules", *SETTINGS)
+# disabled: none at all; manual: what is configured, beside the link-local address; auto: what routers advertise, too;
+# dhcp: what a DHCPv6 server says, too.
+IPV6 = ("disabled", "manual", "auto", "dhcp")
 
 
 class Wanted(NamedTuple):
@@ -70,10 +107,14 @@ class Wanted(NamedTuple):
 
 
 class Write(NamedTuple):
-    """An operation: a file gets this text; None removes it. As undo, whatever the text, it is put back as it was."""
+    """An operation: a file gets this text; None removes it. As undo, whatever the text, it is put back as it was.
+
+    A new file gets the mode; without another one nobody else can read it.
+    """
 
     path: str
     text: Optional[str]
+    mode: int = 0o600
 
 
 class Unless(NamedTuple):
@@ -95,10 +136,15 @@ class Profile(NamedTuple):
 class State(NamedTuple):
     """What was found: every link of the host by name, and who else holds links (``{name: owner}``).
 
-    ``backend`` is what keeps the configuration, ``profiles`` are NetworkManager's by link.
+    ``backend`` is what keeps the configuration, ``profiles`` are NetworkManager's by link, ``files`` the texts of the
+    initscripts' by file name. ``rules`` are all rules of policy routing that have the form of ours. ``permanent`` are
+    the MACs that ports of a bond have without it.
     """
 
     links: dict
     owners: dict = {}
     backend: str = "runtime"
     profiles: dict = {}
+    files: dict = {}
+    rules: Tuple[Rule, ...] = ()
+    permanent: dict = {}

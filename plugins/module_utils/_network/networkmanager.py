@@ -10,7 +10,7 @@ import re
 from .._core import files
 from .._core.command import run
 from .._core.reconcile import ReconcileError
-from . import keyfile
+from . import keyfile, keyfile_ip
 from .model import Profile
 
 FIELDS = "UUID,DEVICE,ACTIVE,FILENAME"
@@ -52,13 +52,28 @@ def profiles():
     return found
 
 
+def kept(links, rules, found):
+    """Return links as profiles keep them: with what only these tell, as far as the kernel has it.
+
+    :param rules: the rules that the kernel has; one that a profile has and the kernel lacks is not there.
+    """
+    links = {name: plain_routes(link) for name, link in links.items()}
+    for name, profile in found.items():
+        if name in links:
+            said = keyfile_ip.read(keyfile.parse(profile.text))
+            said["rules"] = tuple(one for one in said["rules"] if one in rules)
+            links[name] = links[name]._replace(**said)
+    return links
+
+
 def refuse_others(names, found):
     """Refuse profiles in the old format of initscripts (NetworkManager.conf(5), ifcfg-rh)."""
     for name in names:
         if name in found and not found[name].path.endswith(".nmconnection"):
             raise ReconcileError(
                 f"'{name}': NetworkManager keeps it in {found[name].path}, which this module does not edit; "
-                f"turn it into a keyfile with: nmcli connection migrate {found[name].uuid}"
+                f"turn it into a keyfile with: nmcli connection migrate {found[name].uuid}; or take it from "
+                "NetworkManager with NM_CONTROLLED=no in that file, where the initscripts are installed"
             )
 
 

@@ -78,6 +78,8 @@ BRIDGE = _table(
     Option("max_age", "int", scale=100),
     Option("ageing_time", "int", scale=100),
     Option("priority", "int"),
+    # Before vlan_filtering: sysfs lets it be changed only while that is off.
+    Option("vlan_default_pvid", "int"),
     Option("vlan_filtering", "bool"),
     Option("multicast_snooping", "bool", word="mcast_snooping"),
 )

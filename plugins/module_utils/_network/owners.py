@@ -7,6 +7,8 @@ Private to the collection; not a public interface.
 
 import re
 
+from .._core.reconcile import ReconcileError
+
 NAMES = (
     (re.compile(r"ovs-system\Z"), "Open vSwitch"),
     (re.compile(r"(docker\d+|docker_gwbridge|br-[0-9a-f]{12})\Z"), "Docker"),
@@ -15,6 +17,43 @@ NAMES = (
     (re.compile(r"(cni\d+|flannel\.\d+)\Z"), "a CNI plugin"),
 )
 KINDS = {"openvswitch": "Open vSwitch", "tun": "the program that opened it, such as a virtual machine"}
+
+
+MANAGER, SCRIPTS, NETWORKD = "NetworkManager", "the initscripts (ifcfg files)", "systemd-networkd"
+BACKENDS = {MANAGER: "networkmanager", SCRIPTS: "ifcfg"}
+
+
+def backend(keepers, managing, scripts):
+    """Return the backend that configures links: that of who keeps them.
+
+    :param keepers: who keeps each link of the stack that is there: one of the three, None for nobody.
+    :param managing: NetworkManager runs, and new links are its own.
+    :param scripts: the initscripts are installed, and new links are theirs where it does not.
+    :raises ReconcileError: several keep them, or one that no backend configures; names the links.
+    """
+    who = sorted(set(keepers.values()) - {None})
+    if NETWORKD in who:
+        raise ReconcileError(
+            f"{_whose(NETWORKD, keepers)}: systemd-networkd keeps it; take it out of its .network files, or set "
+            "backend: runtime to change the running kernel only"
+        )
+    left_out = [name for name, keeper in keepers.items() if keeper is None]
+    if len(who) > 1 or (who == [MANAGER] and left_out):
+        said = "; ".join(f"{one} keeps {_whose(one, keepers)}" for one in who)
+        nobody = f"; nobody keeps {', '.join(sorted(left_out))}" if left_out else ""
+        raise ReconcileError(
+            f"{said}{nobody}. A stack is kept by one: let NetworkManager keep all of it ('nmcli device set NAME "
+            "managed yes', no unmanaged-devices in its configuration, no NM_CONTROLLED=no in ifcfg files), or none"
+        )
+    if who:
+        return BACKENDS[who[0]]
+    if managing:
+        return "runtime" if left_out else "networkmanager"
+    return "ifcfg" if scripts else "runtime"
+
+
+def _whose(keeper, keepers):
+    return ", ".join(sorted(name for name, one in keepers.items() if one == keeper))
 
 
 def find(shown):

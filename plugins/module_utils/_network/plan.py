@@ -6,11 +6,11 @@ The data of a step is the pair of the operations that do it and those that undo 
 Private to the collection; not a public interface.
 """
 
-from .._core.reconcile import Plan
+from .._core.reconcile import Plan, ReconcileError
 from . import iproute, options, topology
-from .job import Job, anew, in_the_way
-from .plan_links import addresses, build, recreate, release, remove
-from .plan_routes import routes
+from .job import anew, in_the_way, job_of
+from .plan_links import addresses, build, disable_ipv6, recreate, release, remove
+from .plan_routes import routes, rules
 from .shown import shown, warnings
 
 
@@ -23,7 +23,13 @@ def plan(wanted, state):
 
     :raises ReconcileError: the declaration cannot be met on this host; nothing has been changed.
     """
-    job = Job(topology.target(wanted, state), wanted.links, state.links)
+    job = job_of(wanted, state)
+    _check(job)
+    return with_commands(wanted, state, job)
+
+
+def with_commands(wanted, state, job):
+    """Return the plan that does it all through ip(8)."""
     touched = [name for name in topology.order(job.links) if job.differs(name)]
     gone = [name for name in wanted.absent if name in state.links]
     again = anew(job)
@@ -38,9 +44,9 @@ def plan(wanted, state):
         if name in again and name not in early:
             steps.append(recreate(rest.links[name], state.links[name], job.changed(name)))
         steps += build(name, rest, name in again - early) if name in touched or name in masters else []
-    steps += routes(touched, rest)
+    steps += routes(touched, rest) + rules(touched, gone, job)
     for name in touched:
-        steps += addresses(name, rest, "del")
+        steps += addresses(name, rest, "del") + disable_ipv6(name, rest)
     for name in reversed([one for one in topology.order(state.links) if one in gone and one not in early]):
         steps += remove(state.links[name])
     return Plan(
@@ -62,9 +68,27 @@ def undo(state, todo):
     for name in topology.order(state.links):
         if name not in touched and set(topology.below(state.links[name], state.links)).intersection(touched):
             touched.append(name)
+    flipped = [_flipped(argv) for step in reversed(todo.steps) for argv in step.data[0] if "rule" in argv[:3]]
     before = [state.links[name] for name in topology.order(state.links) if name in touched]
     created = [*remade, *(name for name in touched if name not in state.links)]
-    return [(["ip", *argv], may_fail) for argv, may_fail in iproute.rebuild(before, created, todo.after)]
+    again = iproute.rebuild(before, created, todo.after)
+    return [(iproute.command(argv), may_fail) for argv, may_fail in again] + [(argv, True) for argv in flipped]
+
+
+def _flipped(argv):
+    """Return the command that undoes one of ``ip rule``."""
+    return [{"add": "del", "del": "add"}.get(word, word) for word in argv]
+
+
+def _check(job):
+    """Refuse what nobody keeps in the running kernel."""
+    for name in job.links:
+        for key, value in job.settings(name).items():
+            if key != "ipv6" or value == "dhcp":
+                raise ReconcileError(
+                    f"{job.links[name].kind} '{name}': {key} needs a service that keeps it, and backend runtime "
+                    "changes the running kernel only; leave it out, or let NetworkManager or initscripts keep the link"
+                )
 
 
 def _other(name, todo):

@@ -5,10 +5,10 @@
 Private to the collection; not a public interface.
 """
 
-from . import iproute, options, topology
+from . import bridge_vlans, iproute, options, topology
 from .ip_step import step
 from .job import NOTHING
-from .shown import changes, said
+from .shown import changes, said, said_of_port
 
 
 def remove(link):
@@ -40,21 +40,29 @@ def build(name, job, made):
 
     :param made: it is there by now, and has nothing.
     """
-    steps, link, have = [], job.links[name], job.have.get(name)
+    steps, late, link, have = [], [], job.links[name], job.have.get(name)
     if have:
-        steps += _change(name, job.changed(name), job)
+        changed = _change(name, job.changed(name), job)
+        # Once the ports are in their VLANs, or it would hold up what they carry.
+        filters = job.changed(name).get("vlan_filtering")
+        steps, late = ([], changed) if filters else (changed, [])
     elif not made:
         steps.append(step("create", name, said(link), iproute.create(link), iproute.delete(name)))
     ports = [step for one in sorted(job.links) if job.links[one].master == name for step in _enslave(one, link, job)]
-    ready = _up(link, have) + addresses(name, job, "add")
-    return steps + (ready + ports if link.kind == "bridge" else ports + ready)
+    itself = _port(name, job) if link.kind == "bridge" else []
+    ready = _up(link, have) + enable_ipv6(name, job) + addresses(name, job, "add")
+    return steps + (ready + ports + itself if link.kind == "bridge" else ports + ready) + late
 
 
 def _into(port, links):
     """Return the commands that make a link the port that it was; a bond without ports has lost its MAC."""
     kind, mac = (links[port.master].kind, links[port.master].mac) if port.master in links else ("bridge", None)
     pinned = iproute.attribute(port.master, "mac", mac) if kind == "bond" else []
-    return pinned + iproute.enslave(port.name, port.master, kind) + iproute.port(port.name, port.port)
+    back = iproute.enslave(port.name, port.master, kind) + iproute.port(port.name, port.port)
+    if kind != "bridge" or port.master not in links:
+        return pinned + back
+    fresh = bridge_vlans.of_new_port(links[port.master].options)
+    return pinned + back + bridge_vlans.commands(port.name, port.port, fresh)
 
 
 def _change(name, changed, job):
@@ -82,17 +90,8 @@ def _set(link, given, before, restart, job):
     found = [argv for port in ports for argv in iproute.release(port.name)]
     found += iproute.change(link.kind, link.name, given, before, link.up)
     found += [argv for port in ports for argv in _into(port, job.have)]
-    lost = _above(link.name, job.have) if restart and link.up else []
+    lost = topology.above(link.name, job.have) if restart and link.up else []
     return found + iproute.after_down(lost)
-
-
-def _above(name, links):
-    """Return a link and all that is built on it, which are down while it is."""
-    found = [name]
-    for other in topology.order(links):
-        if set(topology.below(links[other], links)).intersection(found):
-            found.append(other)
-    return [links[one] for one in found]
 
 
 def _enslave(name, master, job):
@@ -100,13 +99,19 @@ def _enslave(name, master, job):
     if have.master != master.name:
         do, back = iproute.enslave(name, master.name, master.kind), iproute.release(name)
         steps.append(step("enslave", name, f"to {master.name}", do, back))
-        have = have._replace(port={})
-    changed = job.port(name)
-    if changed:
-        old = {key: have.port[key] for key in changed if key in have.port}
-        said = ", ".join(f"{key} {value}" for key, value in sorted(changed.items()))
-        steps.append(step("set", name, f"as port: {said}", iproute.port(name, changed), iproute.port(name, old)))
-    return steps
+    return steps + _port(name, job)
+
+
+def _port(name, job):
+    """Set what a port is to its bridge, or the VLANs that a bridge is in itself."""
+    changed, known = job.port(name), job.port_known(name)
+    if not changed:
+        return []
+    itself = job.links[name].kind == "bridge"
+    old = {key: known[key] for key in changed if key in known}
+    do = iproute.port(name, changed) + bridge_vlans.commands(name, changed, known, itself)
+    back = iproute.port(name, old) + bridge_vlans.commands(name, old, dict(known, **changed), itself)
+    return [step("set", name, f"{'itself' if itself else 'as port'}: {said_of_port(changed)}", do, back)]
 
 
 def _up(link, have):
@@ -115,6 +120,23 @@ def _up(link, have):
         do, back = iproute.attribute(link.name, "up", True), iproute.attribute(link.name, "up", False)
         return [step("start", link.name, "", do, back)]
     return []
+
+
+def enable_ipv6(name, job):
+    """Let a link do IPv6 as it is declared, before it gets its addresses."""
+    new = job.settings(name).get("ipv6")
+    return [_ipv6(name, new, job)] if new not in (None, "disabled") else []
+
+
+def disable_ipv6(name, job):
+    """Let a link do no IPv6, once its addresses are gone."""
+    return [_ipv6(name, "disabled", job)] if job.settings(name).get("ipv6") == "disabled" else []
+
+
+def _ipv6(name, new, job):
+    old = job.have[name].ipv6 if name in job.have else None
+    back = iproute.ipv6(name, old) if old else []
+    return step("set", name, f"ipv6 {old or 'as new'} -> {new}", iproute.ipv6(name, new), back)
 
 
 def addresses(name, job, verb):

@@ -8,11 +8,11 @@ it back is the undo of the first step: profiles must be back before a link is ac
 Private to the collection; not a public interface.
 """
 
-from .._core.reconcile import Plan, Step
-from . import iproute, keyfile, options, topology
-from .job import Job, anew, in_the_way
+from .._core.reconcile import Plan, ReconcileError, Step
+from . import bridge_vlans, iproute, keyfile, options, topology
+from .job import NOTHING, anew, in_the_way, job_of
 from .model import Unless, Write
-from .shown import changes, shown, warnings
+from .shown import changes, said_of_port, said_of_settings, shown, warnings, with_keys
 
 DIRECTORY = "/etc/NetworkManager/system-connections"
 WAIT = "90"  # seconds that nmcli waits for an activation
@@ -23,7 +23,8 @@ def plan(wanted, state):
 
     :raises ReconcileError: the declaration cannot be met on this host; nothing has been changed.
     """
-    job = Job(topology.target(wanted, state), wanted.links, state.links)
+    job = job_of(wanted, state)
+    _check(job)
     order = topology.order(job.links)
     differing = [name for name in order if job.differs(name)]
     gone = [name for name in wanted.absent if name in state.links or name in state.profiles]
@@ -62,6 +63,22 @@ def plan(wanted, state):
     return _with_undo(todo, undo(state, todo))
 
 
+def _check(job):
+    """Refuse VLANs of a port without the one that NetworkManager gives it besides (bridge-port.vlans)."""
+    for name, link in job.links.items():
+        want = job.declared[name].port if name in job.declared else {}
+        bridge = link if link.kind == "bridge" else job.links.get(link.master)
+        if not bridge_vlans.given_any(want) or bridge is None:
+            continue
+        usual = bridge.options.get("vlan_default_pvid", 1)
+        port = bridge_vlans.whole(want, job.port_known(name))
+        if usual and usual not in (port["pvid"], *port["vids"]):
+            raise ReconcileError(
+                f"'{name}': NetworkManager puts it into VLAN {usual} besides, as all of {bridge.name} "
+                f"(vlan_default_pvid); declare vlan_default_pvid: 0 for {bridge.name}, or {usual} among the vids"
+            )
+
+
 def _with_undo(todo, back):
     """Let the undo of the first step, which is undone last, be that of all."""
     if not todo.steps:
@@ -75,7 +92,7 @@ def _step(verb, name, detail, do):
 
 
 def _ip(argv):
-    return ["ip", *argv]
+    return iproute.command(argv)
 
 
 def _path(name, state):
@@ -89,9 +106,16 @@ def _text(name, job, state):
     if kind not in ("bond", "bridge"):
         # It is somebody else's port, as of Open vSwitch, who will take it again after a boot.
         link, kind = link._replace(master=""), None
+    bridge = link if link.kind == "bridge" else job.links.get(link.master)
+    if bridge is None or not bridge.options.get("vlan_filtering"):  # then they mean nothing
+        link = link._replace(port={key: value for key, value in link.port.items() if key not in bridge_vlans.NAMES})
+    if profile is None and link.kind == "bond" and not link.mac:
+        link = link._replace(mac=state.links[name].mac)  # else it would depend on which port comes up first
     declared = job.declared.get(name)
     if declared is None:  # it loses an address, a route or its master to a link that is declared
         declared = type(link)(name, link.kind, addresses=link.addresses, routes=link.routes)
+    if name in state.links and link.rules != state.links[name].rules:
+        declared = declared._replace(rules=link.rules)
     return keyfile.edit(profile.text if profile else None, link, declared, kind)
 
 
@@ -110,7 +134,8 @@ def _activate(name, job, state, again):
     changed = job.changed(name) if have else {}
     restart = sorted(key for key in changed if options.KINDS[link.kind][key].restart)
     in_place = have and have.up and profile and profile.active and not again and not restart
-    in_place = in_place and link.master == have.master and "mac" not in job.plain(name) and not job.port(name)
+    in_place = in_place and link.master == have.master and "mac" not in job.plain(name)
+    in_place = in_place and (link.kind == "bridge" or not job.port(name))
     if in_place:
         return _step("reapply", name, _what(name, job), [["nmcli", "--wait", WAIT, "device", "reapply", name]])
     do = _up(profile.uuid if profile else keyfile.identity(name))
@@ -136,14 +161,19 @@ def _what(name, job):
     link, have = job.links[name], job.have.get(name)
     if have is None:
         said = [link.kind, *(f"address {one}" for one in link.addresses), *(f"route {one}" for one in link.routes)]
+        said += [str(one) for one in link.rules or ()] + said_of_settings(job.settings(name), NOTHING)
         return ", ".join(said + ([f"to {link.master}"] if link.master else []))
     said = [changes(job.changed(name), have)] if job.changed(name) else []
     said += [f"{key} {getattr(have, key)} -> {getattr(job.declared[name], key)}" for key in job.plain(name)]
     if link.master != have.master:
         said.append(f"master {have.master or 'none'} -> {link.master or 'none'}")
-    for word, old, new in (("address", have.addresses, link.addresses), ("route", have.routes, link.routes)):
-        said += [f"add {word} {one}" for one in new if one not in old]
-        said += [f"remove {word} {one}" for one in old if one not in new]
+    itself = "itself" if link.kind == "bridge" else "as port"
+    said += [f"{itself} {said_of_port(job.port(name))}"] if job.port(name) else []
+    said += said_of_settings(job.settings(name), have)
+    for word, key in (("address ", "addresses"), ("route ", "routes"), ("", "rules")):
+        old, new = (getattr(one, key) or () for one in (have, link))
+        said += [f"add {word}{one}" for one in new if one not in old]
+        said += [f"remove {word}{one}" for one in old if one not in new]
     return ", ".join(said)
 
 
@@ -192,11 +222,7 @@ def _with_those_on_them(names, state):
 
 
 def _shown(link, name, job, mine, other):
-    """Return what a diff shows of a link and its profile: of that only the keys that differ, as it may hold secrets."""
-    found = shown(link, name, job)
-    keys = _keys(mine)
-    differing = {key: value for key, value in keys.items() if _keys(other).get(key) != value}
-    return dict(found or {}, profile=differing) if differing else found
+    return with_keys(shown(link, name, job), "profile", _keys(mine), _keys(other))
 
 
 def _keys(text):

@@ -1,12 +1,13 @@
 # SPDX-FileCopyrightText: hostcraft.linux contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which steps give the routes to the links that are to have them. Pure.
+"""Which steps give the routes and rules to the links that are to have them. Pure.
 
 Private to the collection; not a public interface.
 """
 
 from . import iproute
 from .ip_step import step
+from .rules import coming_in_by
 
 
 def routes(touched, job):
@@ -25,6 +26,26 @@ def routes(touched, job):
             do, back = iproute.route("del", name, one), iproute.route("replace", name, one)
             steps.append(step("remove", name, f"route {one}", do, back))
     return steps
+
+
+def rules(touched, gone, job):
+    """Add the rules that the host lacks, and take away those that no link is to have any more.
+
+    :param gone: the links that are removed; their rules go with them.
+    """
+    kept = {one for link in job.links.values() for one in link.rules or ()}
+    steps = [
+        step("add", name, str(one), iproute.rule("add", one), iproute.rule("del", one))
+        for name in touched
+        for one in job.links[name].rules or ()
+        if one not in job.rules
+    ]
+    return steps + [
+        step("remove", name, str(one), iproute.rule("del", one), iproute.rule("add", one))
+        for name in (*touched, *gone)
+        for one in (job.have[name].rules or () if name in job.have else coming_in_by(name, job.rules))
+        if one not in kept
+    ]
 
 
 def _replacing(name, route, old):

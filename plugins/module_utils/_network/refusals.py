@@ -8,7 +8,9 @@ Private to the collection; not a public interface.
 import ipaddress
 
 from .._core.reconcile import ReconcileError
-from . import options
+from . import bridge_vlans, options, rules
+
+LENT = ("auto", "dhcp")  # the ways of IPv6 to be given an address
 
 
 def check(wanted, state, links):
@@ -17,6 +19,8 @@ def check(wanted, state, links):
     :param links: all links as they would be, by name.
     :raises ReconcileError: names the link, what was found and what to do.
     """
+    rules.check(wanted)
+    _check_ids(wanted, links)
     for name in sorted(wanted.links):
         link = links[name]
         _check_owner(link, state)
@@ -30,6 +34,8 @@ def check(wanted, state, links):
         if link.master and not (have and have.master == link.master):
             _check_port(link, links)
         _check_size(wanted.links[name], links, state.links)
+        _check_addressing(wanted.links[name], link)
+        _check_bridge_port(wanted.links[name], link, links)
         _check_gateways(link, wanted.links[name].addresses is not None or bool(have and have.addresses))
     _check_absent(wanted, links)
 
@@ -60,21 +66,25 @@ def _check_vlan(link, links, have):
             f"vlan '{link.name}': its parent {parent.name} is a port of {parent.master}; declare it with parent "
             f"{parent.master}"
         )
-    for other in links.values():
-        same = other.kind == "vlan" and all(
-            other.options.get(key) == link.options.get(key) for key in ("parent", "id", "protocol")
-        )
-        if same and other.name != link.name:
-            raise ReconcileError(
-                f"vlan '{link.name}': id {link.options['id']} of {parent.name} is '{other.name}' already; "
-                "the kernel knows each id once"
-            )
     mtu = _mtu(parent, links, have)
     if link.mtu is not None and link.mtu > mtu:
         raise ReconcileError(
             f"vlan '{link.name}': its mtu {link.mtu} is above that of its parent {parent.name}, {mtu}; "
             f"declare mtu {link.mtu} for {parent.name} too"
         )
+
+
+def _check_ids(wanted, links):
+    """Refuse an id that a parent has twice; the one that is declared is named."""
+    homes = {}
+    for link in sorted(links.values(), key=lambda one: (one.name in wanted.links, one.name)):
+        if link.kind == "vlan":
+            other = homes.setdefault(tuple(link.options.get(key) for key in ("parent", "id", "protocol")), link.name)
+            if other != link.name and link.name in wanted.links and link.options.get("id") is not None:
+                raise ReconcileError(
+                    f"vlan '{link.name}': id {link.options['id']} of {link.options.get('parent')} is '{other}' "
+                    "already; the kernel knows each id once"
+                )
 
 
 def _mtu(link, links, have):
@@ -96,6 +106,11 @@ def _check_port(link, links):
             f"'{link.name}': it is to be a port of {master.name}, and an address on a port is never reached; "
             f"declare {', '.join(link.addresses)} on {master.name}, or addresses: [] for {link.name}"
         )
+    if link.dhcp4:
+        raise ReconcileError(
+            f"'{link.name}': it gets an address by DHCP, and is to be a port of {master.name}, where that is never "
+            f"reached; declare dhcp4: true for {master.name}, or dhcp4: false for {link.name}"
+        )
     if master.kind == "bond" and link.kind in ("bond", "bridge"):
         raise ReconcileError(f"port '{link.name}': a {link.kind} cannot be a port of the bond '{master.name}'")
     vlans = sorted(one.name for one in links.values() if one.kind == "vlan" and one.options["parent"] == link.name)
@@ -116,6 +131,37 @@ def _check_size(want, links, have):
         raise ReconcileError(
             f"'{want.name}': it is a port of {bond.name} and gets its mtu, {mtu}; "
             f"declare mtu {want.mtu} for {bond.name}"
+        )
+
+
+def _check_addressing(want, link):
+    """Refuse ways to get addresses that exclude each other."""
+    six = [one for one in link.addresses if ":" in one] + [one.to for one in link.routes if ":" in one.to]
+    if link.ipv6 == "disabled" and six:
+        raise ReconcileError(
+            f"{link.kind} '{link.name}': ipv6 is disabled, so it cannot have {', '.join(six)}; declare ipv6: manual, "
+            "or leave them out"
+        )
+    dynamic = [said for said, yes in (("dhcp4: true", want.dhcp4), (f"ipv6: {want.ipv6}", want.ipv6 in LENT)) if yes]
+    if link.master and dynamic:
+        raise ReconcileError(
+            f"'{link.name}': it is a port of {link.master}, and an address on a port is never reached; declare "
+            f"{dynamic[0]} for {link.master}"
+        )
+
+
+def _check_bridge_port(want, link, links):
+    """Refuse what only a bridge, or only one that filters VLANs, heeds."""
+    bridge = link if link.kind == "bridge" else links.get(link.master)
+    if want.port and (bridge is None or bridge.kind != "bridge"):
+        raise ReconcileError(
+            f"'{link.name}': bridge_port is given, and it is no port of a bridge; name it among the ports of one"
+        )
+    vlans = sorted(set(bridge_vlans.NAMES).intersection(want.port))
+    if vlans and not bridge.options.get("vlan_filtering"):
+        raise ReconcileError(
+            f"'{link.name}': {vlans[0]} means nothing while {bridge.name} does not filter VLANs; declare "
+            f"vlan_filtering: true for {bridge.name}"
         )
 
 

@@ -5,7 +5,8 @@
 Private to the collection; not a public interface.
 """
 
-from . import options, topology
+from . import bridge_vlans, options, topology
+from .model import SETTINGS
 
 LISTS = {"bond": "bonds", "vlan": "vlans", "bridge": "bridges", "nic": "nics"}
 GATEWAYS = {"0.0.0.0/0": "gateway", "::/0": "gateway6"}
@@ -35,9 +36,42 @@ def _entry(link, state):
         entry["ports"] = sorted(
             one.name for one in state.links.values() if one.master == link.name and one.name not in state.owners
         )
-    if link.kind == "nic" and link.port:
-        entry["bridge_port"] = _said(options.PORT, link.port)
+    entry.update(_port(link, state))
+    entry.update(_settings(link))
     return entry
+
+
+def _port(link, state):
+    """Return what a link is to its bridge, and the VLANs of a bridge itself; VLANs mean nothing where none filters."""
+    bridge = link if link.kind == "bridge" else state.links.get(link.master)
+    if bridge is None or bridge.kind != "bridge" or not link.port:
+        return {}
+    found = _said(options.PORT, link.port)
+    if bridge.options.get("vlan_filtering"):
+        found.update({"pvid": link.port["pvid"]} if "pvid" in link.port else {})
+        found.update(
+            {"vids": [str(one) for one in bridge_vlans.shown(link.port["vids"])]} if "vids" in link.port else {}
+        )
+    return found if link.kind == "bridge" else {"bridge_port": found}
+
+
+def _settings(link):
+    """Return rules, name servers and ways to get addresses, as far as they can be told."""
+    entry = {"rules": [_rule(one) for one in link.rules]} if link.rules else {}
+    for key in SETTINGS:
+        value = getattr(link, key)
+        # Of what a port has none of this is used.
+        if value not in (None, (), False) and not link.master:
+            entry[key] = list(value) if isinstance(value, tuple) else value
+    return entry
+
+
+def _rule(rule):
+    entry = {"from": rule.source, "to": rule.to, "iif": rule.iif, "fwmark": rule.fwmark}
+    entry = {key: value for key, value in entry.items() if value is not None}
+    if rule.family == 6 and not (rule.source or rule.to):
+        entry["family"] = "ipv6"
+    return dict(entry, priority=rule.priority, table=rule.table)
 
 
 def _routes(link):

@@ -6,7 +6,7 @@ Private to the collection; not a public interface.
 """
 
 from .._core.reconcile import ReconcileError
-from . import refusals
+from . import refusals, rules
 from .model import Link
 
 # A bridge of NetworkManager speaks STP unless it is told otherwise, one of the kernel does not.
@@ -29,7 +29,19 @@ def target(wanted, state):
         if below is None:
             if link.kind == "nic":
                 raise _missing(link, state)
-            below = Link(name, link.kind, BLANK[link.kind], "", {}, None, None, (), (), False)
+            below = Link(
+                name,
+                link.kind,
+                BLANK[link.kind],
+                "",
+                {},
+                None,
+                None,
+                (),
+                (),
+                False,
+                rules.coming_in_by(name, state.rules),
+            )
         whole = link._replace(kind=_kind(link, below)).over(below)
         links[name] = whole if name in state.links else _with_mac(whole, wanted, state)
     for name, link in links.items():
@@ -40,16 +52,34 @@ def target(wanted, state):
     # NetworkManager gives the routes of each link a metric of their own, so they do not take each other's place.
     ways = {} if state.backend == "networkmanager" else _ways(wanted)
     links.update(_moved(wanted, links, state.links, ways))
+    links.update(_without_ipv6(wanted, links))
+    links.update(_leases_moved(wanted, links, state.links))
     order(links)
     refusals.check(wanted, state, links)
     return links
+
+
+def named(wanted):
+    """Return the names of all links that a declaration is about."""
+    parents = [link.options["parent"] for link in wanted.links.values() if link.options.get("parent")]
+    return [*dict.fromkeys([*wanted.links, *wanted.absent, *parents])]
+
+
+def _blank(link, state):
+    """Return what a link is that is just made."""
+    about_it = rules.coming_in_by(link.name, state.rules)
+    return Link(link.name, link.kind, BLANK[link.kind], "", {}, None, None, (), (), False, about_it)
 
 
 def _with_mac(link, wanted, state):
     """Give a new bond the MAC of its first port by name; else it has that of whichever comes up first."""
     ports = sorted(name for name, one in wanted.links.items() if one.master == link.name)
     # That of a port of another bond is the other bond's.
-    known = [state.links[name].mac for name in ports if name in state.links and not state.links[name].master]
+    known = [
+        state.permanent.get(name, state.links[name].mac)
+        for name in ports
+        if name in state.links and (name in state.permanent or not state.links[name].master)
+    ]
     return link._replace(mac=known[0]) if link.kind == "bond" and not link.mac and known else link
 
 
@@ -67,6 +97,28 @@ def _moved(wanted, links, have, ways):
             routes = () if lost else tuple(one for one in routes if ways.get(one.place, name) == name)
         if (addresses, routes) != (link.addresses, link.routes):
             yield name, link._replace(addresses=addresses, routes=routes)
+
+
+def _without_ipv6(wanted, links):
+    """Yield the links that lose their IPv6 addresses and routes because it is disabled; declared ones are refused."""
+    for name, want in wanted.links.items():
+        link = links[name]
+        if want.ipv6 == "disabled":
+            addresses, routes = link.addresses, link.routes
+            if want.addresses is None:
+                addresses = tuple(one for one in addresses if ":" not in one)
+            if want.routes is None:
+                routes = tuple(one for one in routes if ":" not in one.to)
+            yield name, link._replace(addresses=addresses, routes=routes)
+
+
+def _leases_moved(wanted, links, have):
+    """Yield the ports that have had a lease until now, where their new master asks for one instead."""
+    for name, link in links.items():
+        new = link.master and not (name in have and have[name].master == link.master)
+        master, declared = wanted.links.get(link.master), wanted.links.get(name)
+        if new and link.dhcp4 and master and master.dhcp4 and not (declared and declared.dhcp4):
+            yield name, link._replace(dhcp4=False)
 
 
 def _ways(wanted):
@@ -100,6 +152,15 @@ def below(link, links):
     ports = [one.name for one in links.values() if one.master == link.name]
     parent = link.options.get("parent") if link.kind == "vlan" else None
     return sorted(ports + ([parent] if parent in links else []))
+
+
+def above(name, links):
+    """Return a link and all that is built on it, which are down while it is."""
+    found = [name]
+    for other in order(links):
+        if set(below(links[other], links)).intersection(found):
+            found.append(other)
+    return [links[one] for one in found]
 
 
 def order(links):

@@ -26,7 +26,7 @@ IO_FILES = {
         "survey.py",
         "worktree.py",
     },
-    "_network": {"host.py", "networkmanager.py"},
+    "_network": {"host.py", "initscripts.py", "networkmanager.py"},
     "_rlimit": {"bounds.py", "host.py", "pam.py", "procfs.py", "survey.py", "systemd.py", "usage.py"},
 }
 PURE = {

@@ -8,12 +8,16 @@ The scenario in the virtual machine asks the real one.
 """
 
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError
-from ansible_collections.hostcraft.linux.plugins.module_utils._network import options
-from ansible_collections.hostcraft.linux.plugins.module_utils._network.model import Link, Route, State
+from ansible_collections.hostcraft.linux.plugins.module_utils._network import bridge_vlans, options, rules
+from ansible_collections.hostcraft.linux.plugins.module_utils._network.model import Link, Route, Rule, State
 from ansible_collections.hostcraft.linux.plugins.module_utils._network.topology import BLANK
 
 PORT = {"cost": 100, "priority": 32, "hairpin": False}
-DEFAULTS = {"bond": {"miimon": 0}, "vlan": {"gvrp": False}, "bridge": {"stp": False}}
+DEFAULTS = {
+    "bond": {"miimon": 0},
+    "vlan": {"gvrp": False},
+    "bridge": {"stp": False, "vlan_filtering": False, "vlan_default_pvid": 1},
+}
 FLAGS = {"on": True, "off": False, "1": True, "0": False}
 
 
@@ -23,12 +27,15 @@ class Kernel:
     def __init__(self, state):
         self.links = dict(state.links)
         self.owners = state.owners
+        self.rules = list(state.rules)
         self.pinned = set(state.links)
+        self.before_default = {}
+        self.heeded = {name: link.ipv6 for name, link in state.links.items() if link.ipv6 in ("manual", "auto")}
         self.permanent = {name: f"52:54:00:00:00:{name[-1]:0>2}" for name in state.links}
 
     def state(self):
         """Return what is there now."""
-        return State(dict(self.links), self.owners)
+        return rules.given_out(State(dict(self.links), self.owners, rules=tuple(self.rules)))
 
     def ip(self, argv):
         """Carry out one command; raises ``ReconcileError`` where the kernel refuses."""
@@ -39,10 +46,51 @@ class Kernel:
         """Carry out commands; what has gone by itself need not be taken away, as in host.py."""
         for argv in commands:
             try:
-                self.ip(argv[1:])
+                {"ip": self.ip, "bridge": self.bridge, "sysctl": self.sysctl}[argv[0]](argv[1:])
             except ReconcileError:
                 if not (may_fail or ("del" in argv and argv[1] != "link")):
                     raise
+
+    def bridge(self, argv):
+        """Carry out ``bridge vlan add|del dev NAME vid FIRST-LAST [pvid] [untagged] [self]``."""
+        name, (first, _dash, last) = argv[3], argv[5].partition("-")
+        link = self.links.get(name)
+        refuse(link is None, f"{name}: no such link")
+        bridge = name if "self" in argv else link.master
+        refuse(self.links.get(bridge, link).kind != "bridge", f"{name}: not a port of a bridge")
+        port = bridge_vlans.whole(link.port, {})
+        ids = set(range(int(first), int(last or first) + 1))
+        old, pvid = {port["pvid"], *port["vids"]} - {0}, port["pvid"]
+        if argv[1] == "del":
+            found, pvid = old - ids, 0 if pvid in ids else pvid
+        else:
+            found, pvid = old | ids, min(ids) if "pvid" in argv else 0 if pvid in ids else pvid
+        self._set(name, port=dict(link.port, pvid=pvid, vids=tuple(sorted(found - {pvid}))))
+
+    def sysctl(self, argv):
+        """Carry out ``sysctl -q -w net/ipv6/conf/NAME/KEY=VALUE``; who disables IPv6 loses its addresses."""
+        name, (key, _equals, value) = argv[2].split("/")[3], argv[2].split("/")[4].partition("=")
+        refuse(name not in self.links, f"{name}: no such link")
+        link = self.links[name]
+        if key == "accept_ra":
+            self._set(name, ipv6="disabled" if link.ipv6 == "disabled" else "auto" if int(value) else "manual")
+            self.heeded[name] = "auto" if int(value) else "manual"
+        elif value == "0":
+            self._set(name, ipv6=self.heeded.get(name, "auto") if link.ipv6 == "disabled" else link.ipv6)
+        else:
+            addresses = tuple(one for one in link.addresses if ":" not in one)
+            routes = tuple(one for one in link.routes if ":" not in one.to)
+            self._set(name, ipv6="disabled", addresses=addresses, routes=routes)
+
+    def _rule_add(self, words):
+        rule = read_rule(words)
+        refuse(rule in self.rules, f"{words}: File exists")
+        self.rules.append(rule)
+
+    def _rule_del(self, words):
+        rule = read_rule(words)
+        refuse(rule not in self.rules, f"{words}: not there")
+        self.rules.remove(rule)
 
     def _link_add(self, words):
         parent = words[words.index("link") + 1] if words[0] == "link" else None
@@ -62,6 +110,8 @@ class Kernel:
         self.pinned.update([name] if "address" in given else [])
         mtu = int(given.get("mtu", self.links[parent].mtu if parent else 1500))
         self.links[name] = Link(name, kind, found, "", {}, mtu, given.get("address", "auto"), (), (), False)
+        itself = bridge_vlans.of_new_port(found) if kind == "bridge" else {}
+        self._set(name, port=itself, rules=(), dhcp4=False, ipv6="auto")
 
     def _link_del(self, words):
         name = words[0]
@@ -117,11 +167,25 @@ class Kernel:
         for key, value in self._options(kind, words).items():
             option = options.KINDS[kind][key]
             changed = link.options.get(key) != value
+            if key == "vlan_default_pvid":
+                self.before_default[name] = link.options.get(key, 1)
             refuse(option.restart == "new" and changed, f"{name}: {key} is for ever")
             refuse(option.restart == "empty" and self._ports(name) and changed, f"{name}: {key} needs an empty bond")
             refuse(option.restart and link.up and changed, f"{name}: {key} needs the link down")
             link = self._set(name, options=dict(link.options, **{key: value}))
+            if key == "vlan_default_pvid" and changed:
+                self._change_default(name, value)
         return link
+
+    def _change_default(self, bridge, new):
+        """Who was in the default VLAN untagged is in the new one; where there was none, all are that lack it."""
+        old = self.before_default.pop(bridge)
+        for link in [self.links[bridge], *self._ports(bridge)]:
+            ids = {link.port["pvid"], *link.port["vids"]} - {0}
+            if (old and link.port["pvid"] != old) or new in ids:
+                continue
+            ids = (ids | {new}) - ({old} if old else set())
+            self._set(link.name, port=dict(link.port, pvid=new, vids=tuple(sorted(ids - {new, 0}))))
 
     def _enslave(self, name, master):
         link = self.links[name]
@@ -131,12 +195,16 @@ class Kernel:
         new = link.master != master
         if new:  # do_set_master(): out of the old one first
             self._release(name)
-            link = self._set(name, master=master, port=dict(PORT) if self.links[master].kind == "bridge" else {})
+            link = self._set(name, master=master, port=self._fresh(master))
         if self.links[master].kind == "bond":
             # bond_enslave(): the bond has the MAC of its first port, the others get the bond's; and its MTU
             if new and len(self._ports(master)) == 1 and master not in self.pinned:
                 self._set(master, mac=link.mac)
             self._set(name, mac=self.links[master].mac, mtu=self.links[master].mtu)
+
+    def _fresh(self, master):
+        link = self.links[master]
+        return dict(PORT, **bridge_vlans.of_new_port(link.options)) if link.kind == "bridge" else {}
 
     def _switch(self, name, up):
         self._set(name, up=up)
@@ -149,6 +217,7 @@ class Kernel:
     def _addr_add(self, words):
         link = self.links.get(words[2])
         refuse(link is None or words[0] in link.addresses, f"{words}: exists, or no link")
+        refuse(":" in words[0] and link.ipv6 == "disabled", f"{words}: IPv6 is disabled on this device")
         self._set(link.name, addresses=(*link.addresses, words[0]))
 
     def _addr_replace(self, words):
@@ -226,6 +295,15 @@ def read_value(option, text):
     if option.type == "list":
         return tuple(text.split(","))
     return int(text) if option.type == "int" else text
+
+
+def read_rule(words):
+    """Return the rule of ``priority N from P [to P] [iif L] [fwmark M] table T``."""
+    given = pairs(words)
+    source = None if given["from"] in ("0.0.0.0/0", "::/0") else given["from"]
+    family = 6 if ":" in f"{given['from']}{given.get('to', '')}" else 4
+    numbers = int(given["priority"]), int(given["table"])
+    return Rule(*numbers, family, source, given.get("to"), given.get("iif"), given.get("fwmark"))
 
 
 def read_route(words):

@@ -5,11 +5,12 @@
 import pytest
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError
 from ansible_collections.hostcraft.linux.plugins.module_utils._network import ifcfg
-from ansible_collections.hostcraft.linux.plugins.module_utils._network.model import Link, Route
+from ansible_collections.hostcraft.linux.plugins.module_utils._network.model import Link, Route, Rule
 from hypothesis import given
 from hypothesis import strategies as st
 
-BLANK = {"master": "", "port": {}, "addresses": (), "routes": (), "up": True}
+SILENT = {"rules": (), "dns": (), "dns_search": (), "dhcp4": False}
+BLANK = dict(SILENT, master="", port={}, addresses=(), routes=(), up=True)
 GATEWAY = Route("0.0.0.0/0", "10.10.100.1")
 
 
@@ -64,8 +65,8 @@ def assignments(text):
 @pytest.mark.parametrize("name", sorted(SEED))
 def test_the_seed_case_is_what_real_initscripts_were_given(name):
     files = ifcfg.render(SEED[name], SEED, {})
-    assert sorted(files) == [f"ifcfg-{name}", f"route-{name}", f"route6-{name}"]
-    assert [files[f"route-{name}"], files[f"route6-{name}"]] == [None, None]
+    assert sorted(files) == sorted(ifcfg.names(name))
+    assert [text for file, text in files.items() if text is not None] == [files[f"ifcfg-{name}"]]
     ours, verified = assignments(files[f"ifcfg-{name}"]), assignments(VERIFIED[name])
     # No gateway, so DEFROUTE changes nothing; and 10.00 takes DELAY for hundredths, but not what goes to sysfs.
     verified.pop("DEFROUTE", None)
@@ -119,12 +120,16 @@ def test_a_port_of_open_vswitch_stays_one():
     assert kept == text + "BOOTPROTO=none\nNM_CONTROLLED=no\n"
 
 
-def test_dhcp_stays_until_there_is_an_address_or_a_master():
+def test_dhcp_stays_until_it_is_declared_or_there_is_a_master():
     text = "DEVICE=eth0\nBOOTPROTO=dhcp\nONBOOT=yes\nNM_CONTROLLED=no\n"
-    assert changed(text, link("eth0", "nic")) == text
-    static = changed(text, link("eth0", "nic", addresses=("192.0.2.1/24",)))
+    unsaid = link("eth0", "nic", dhcp4=None)
+    assert changed(text, unsaid) == text
+    with pytest.raises(ReconcileError, match=r"no address beside that of DHCP, so 192.0.2.1/24 would.*dhcp4: false"):
+        changed(text, unsaid._replace(addresses=("192.0.2.1/24",)))
+    static = changed(text, unsaid._replace(addresses=("192.0.2.1/24",), dhcp4=False))
     assert assignments(static)["BOOTPROTO"] == "none"
-    bridged = changed(text, link("eth0", "nic", master="br0"), table(link("br0", "bridge")))
+    assert assignments(changed(static, unsaid._replace(dhcp4=True)))["BOOTPROTO"] == "dhcp"
+    bridged = changed(text, unsaid._replace(master="br0"), table(link("br0", "bridge")))
     assert (assignments(bridged)["BOOTPROTO"], assignments(bridged)["BRIDGE"]) == ("none", "br0")
 
 
@@ -200,6 +205,39 @@ def test_what_the_scripts_cannot_do_is_refused(options, said):
         ifcfg.render(vlan("bond0.5", "bond0", 5, options=options), {}, {})
 
 
+def test_vlans_of_a_port_are_refused():
+    port = link("eth1", "nic", master="br0", port={"pvid": 5})
+    with pytest.raises(ReconcileError, match=r"nic 'eth1': the initscripts know no pvid.*let NetworkManager keep"):
+        ifcfg.render(port, table(port, link("br0", "bridge")), {})
+
+
+def test_rule_files_keep_what_is_not_ours():
+    foreign = "# by hand\nfrom 10.1.0.0/16 lookup 5 pref 9 suppress_prefixlength 0\npref 7 from 10.2.0.0/16 lookup 5\n"
+    have = {"ifcfg-eth0": "DEVICE=eth0\n", "rule-eth0": foreign}
+    assert ifcfg.parse("eth0", have).rules == (Rule(7, 5, 4, "10.2.0.0/16"),)
+    new = Rule(8, 6, 4, None, None, "eth0")
+    kept = "".join(foreign.splitlines(True)[:2])
+    files = ifcfg.render(Link("eth0", "nic", rules=(new,)), {}, have)
+    assert files["rule-eth0"] == kept + "priority 8 from 0.0.0.0/0 iif eth0 table 6\n"
+    assert ifcfg.render(Link("eth0", "nic", rules=(Rule(7, 5, 4, "10.2.0.0/16"),)), {}, have)["rule-eth0"] == foreign
+    assert ifcfg.render(Link("eth0", "nic"), {}, have)["rule-eth0"] == foreign
+
+
+@pytest.mark.parametrize(
+    ("keys", "found"),
+    [
+        ("", None),
+        ("IPV6INIT=no\nIPV6_AUTOCONF=yes\n", None),
+        ("IPV6INIT=yes\n", None),
+        ("IPV6INIT=yes\nIPV6_AUTOCONF=no\n", "manual"),
+        ("IPV6_AUTOCONF=yes\n", "auto"),
+        ("IPV6INIT=yes\nDHCPV6C=yes\nIPV6_AUTOCONF=no\n", "dhcp"),
+    ],
+)
+def test_the_way_of_ipv6_is_read(keys, found):
+    assert ifcfg.parse("eth0", {"ifcfg-eth0": f"DEVICE=eth0\n{keys}"}).ipv6 == found
+
+
 def test_a_value_that_is_none_is_named_with_its_file():
     with pytest.raises(ReconcileError, match=r"network-scripts/ifcfg-eth0: .*'\$SIZE'"):
         ifcfg.parse("eth0", {"ifcfg-eth0": "DEVICE=eth0\nMTU=$SIZE\n"})
@@ -234,6 +272,34 @@ COMMON = {
     "addresses": st.builds(lambda four, six: (*four, *six), FOUR, SIX),
     "routes": ROUTES.map(tuple),
     "up": st.booleans(),
+    "rules": st.lists(
+        st.builds(
+            Rule,
+            st.integers(1, 9),
+            st.integers(1, 9),
+            st.just(4),
+            st.none() | st.just("192.0.2.0/24"),
+            st.none() | st.just("10.0.0.0/8"),
+            st.none() | st.just("eth7"),
+            st.none() | st.just("0x10/0xff"),
+        )
+        | st.builds(
+            Rule,
+            st.integers(1, 9),
+            st.just(7),
+            st.just(6),
+            st.none() | st.just("2001:db8::/64"),
+            st.none(),
+            st.none(),
+            st.none(),
+        ),
+        max_size=3,
+        unique=True,
+    ).map(tuple),
+    "dns": st.sampled_from([(), ("192.0.2.53",), ("192.0.2.53", "192.0.2.54", "2001:db8::53")]),
+    "dns_search": st.sampled_from([(), ("example.org", "example.com")]),
+    "dhcp4": st.booleans(),
+    "ipv6": st.sampled_from([None, "manual", "auto", "dhcp"]),
 }
 OPTIONS = {
     "nic": st.just({}),
@@ -279,6 +345,8 @@ def links(draw):
     kind = draw(st.sampled_from(sorted(OPTIONS)))
     common = {key: draw(one) for key, one in COMMON.items()}
     common["master"] = "" if kind == "bridge" else common["master"]
+    static = common["master"] or any(":" not in one for one in common["addresses"])
+    common["dhcp4"] = common["dhcp4"] and not static
     port = draw(PORTS) if common["master"] == "br9" else {}
     name = {"nic": "eth0", "bond": "bond0", "vlan": "bond0.100", "bridge": "br0"}[kind]
     return Link(name, kind, draw(OPTIONS[kind]), port=port, **common)
@@ -286,7 +354,7 @@ def links(draw):
 
 def comparable(one):
     """Routes have no order, and a file that says nothing of a bond's empty list means that."""
-    return one._replace(routes=sorted(one.routes, key=str))
+    return one._replace(routes=sorted(one.routes, key=str), rules=sorted(one.rules, key=str))
 
 
 @given(links())
@@ -301,7 +369,7 @@ def test_what_was_there_before_leaves_no_trace_but_what_nobody_declares(one, oth
     foreign = "# mine\nZONE=internal\n"
     if one.name != other.name:
         return
-    one = one._replace(options=dict(one.options) if one.kind == "vlan" else {}, port={}, mtu=None, mac=None)
+    one = one._replace(options=dict(one.options) if one.kind == "vlan" else {}, port={}, mtu=None, mac=None, ipv6=None)
     files = ifcfg.render(one, MASTERS, {f"ifcfg-{one.name}": foreign})
     files = ifcfg.render(other, MASTERS, files)
     assert files[f"ifcfg-{one.name}"].startswith(foreign)

@@ -4,8 +4,14 @@
 
 import pytest
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError
-from ansible_collections.hostcraft.linux.plugins.module_utils._network import arguments, declare, options, report
-from ansible_collections.hostcraft.linux.plugins.module_utils._network.model import Link, Route, State
+from ansible_collections.hostcraft.linux.plugins.module_utils._network import (
+    arguments,
+    declare,
+    options,
+    report,
+    rules,
+)
+from ansible_collections.hostcraft.linux.plugins.module_utils._network.model import Link, Route, Rule, State
 from ansible_collections.hostcraft.linux.plugins.module_utils._network.plan import plan, undo
 from ansible_collections.hostcraft.linux.tests.unit.plugins.module_utils._network.model_kernel import Kernel
 
@@ -19,7 +25,7 @@ OVS = {"ovs-system": "Open vSwitch"}
 
 def nic(name, **more):
     mac = EMPTY["mac"] if more.get("master", "").startswith("bond") else f"52:54:00:00:00:{name[-1]:0>2}"
-    return Link(name, "nic", **dict(EMPTY, mac=mac, **more))
+    return Link(name, "nic", **dict(dict(EMPTY, mac=mac), **more))
 
 
 def bond(name, **more):
@@ -37,11 +43,24 @@ def vlan(name, **more):
 
 
 def bridge(name, **more):
-    given = dict({"stp": False, "priority": 32768, "forward_delay": 1500}, **more.pop("options", {}))
-    return Link(name, "bridge", given, **dict(EMPTY, **more))
+    given = {"stp": False, "priority": 32768, "forward_delay": 1500, "vlan_filtering": False, "vlan_default_pvid": 1}
+    given.update(more.pop("options", {}))
+    return Link(name, "bridge", given, **dict(dict(EMPTY, port=UNTAGGED), **more))
 
 
-EMPTY = {"master": "", "port": {}, "mtu": 1500, "mac": "52:54:00:00:00:99", "addresses": (), "routes": (), "up": True}
+UNTAGGED = {"pvid": 1, "vids": ()}
+EMPTY = {
+    "master": "",
+    "port": {},
+    "mtu": 1500,
+    "mac": "52:54:00:00:00:99",
+    "addresses": (),
+    "routes": (),
+    "up": True,
+    "rules": (),
+    "dhcp4": False,
+    "ipv6": "auto",
+}
 
 
 def host(*links, **more):
@@ -56,9 +75,22 @@ BONDED = host(
     bond("bond0"),
     vlan("bond0.100", addresses=("192.0.2.10/24", "2001:db8::10/64"), routes=(GATEWAY,)),
     vlan("bond0.200"),
+    permanent={"eth1": "52:54:00:00:00:01", "eth2": "52:54:00:00:00:02"},
+)
+RULE = {"priority": 100, "table": 7, "from": "192.0.2.0/24"}
+RULED = rules.given_out(
+    host(
+        nic("eth0", addresses=("192.0.2.10/24",), routes=(GATEWAY, Route("10.0.0.0/8", "192.0.2.1", None, 7))),
+        nic("eth1"),
+        rules=(Rule(100, 7, 4, "192.0.2.0/24"),),
+    )
+)
+FILTERING = host(
+    nic("eth1", master="br0", port=dict(UNTAGGED, cost=100, priority=32, hairpin=False)),
+    bridge("br0", options={"vlan_filtering": True}),
 )
 BRIDGED = host(
-    nic("eth1", master="br0", port={"cost": 100, "priority": 32, "hairpin": False}),
+    nic("eth1", master="br0", port=dict(UNTAGGED, cost=100, priority=32, hairpin=False)),
     nic("eth2"),
     bridge("br0", addresses=("192.0.2.10/24",), routes=(GATEWAY,)),
 )
@@ -146,7 +178,8 @@ TABLE = [
      ["restart bond0: (mode) mode 802.3ad -> active-backup"]),
     ("purge", BONDED, {"bonds": [{"name": "bond0", "ports": ["eth1"]}], "purge": True}, ["release eth2: from bond0"]),
     ("a port moves to another bond", BONDED, {"bonds": [{"name": "bond1", "mode": "active-backup", "ports": ["eth2"]}]},
-     ["release eth2: from bond0", "create bond1: bond mode active-backup", "enslave eth2: to bond1", "start bond1"]),
+     ["release eth2: from bond0", "create bond1: bond mode active-backup, mac 52:54:00:00:00:02",
+      "enslave eth2: to bond1", "start bond1"]),
     ("an absent bond with its VLANs", BONDED,
      {"bonds": [{"name": "bond0", "state": "absent"}],
       "vlans": [{"name": "bond0.100", "state": "absent"}, {"name": "bond0.200", "state": "absent"}]},
@@ -233,6 +266,74 @@ TABLE = [
     ("a larger MTU from below", BONDED, {"bonds": [{"name": "bond0", "mtu": 9000}], "vlans": [{"name": "bond0.100",
      "mtu": 9000}]},
      ["set bond0: mtu 1500 -> 9000", "set bond0.100: mtu 1500 -> 9000"]),
+    # Rules of policy routing
+    ("a second uplink with its own table", BARE,
+     {"nics": [{"name": "eth1", "addresses": ["198.51.100.1/24"],
+                "routes": [{"to": "0.0.0.0/0", "via": "198.51.100.254", "table": 7}],
+                "rules": [{"priority": 100, "table": 7, "from": "198.51.100.1/32"}]}]},
+     ["add eth1: address 198.51.100.1/24", "add eth1: route 0.0.0.0/0 via 198.51.100.254 table 7",
+      "add eth1: rule 100 from 198.51.100.1/32 table 7"]),
+    ("a rule that is there", RULED, {"nics": [{"name": "eth0", "rules": [dict(RULE, fwmark="0x10/255")]}]},
+     ["add eth0: rule 100 from 192.0.2.0/24 fwmark 0x10/0xff table 7",
+     "remove eth0: rule 100 from 192.0.2.0/24 table 7"]),
+    ("the same rule", RULED, {"nics": [{"name": "eth0", "rules": [RULE, RULE]}]}, []),
+    ("a rule goes to another link as it is", RULED, {"nics": [{"name": "eth1", "rules": [RULE]}]}, []),
+    ("no rules", RULED, {"nics": [{"name": "eth0", "rules": []}]}, ["remove eth0: rule 100 from 192.0.2.0/24 table 7"]),
+    ("a rule stays when addresses change", RULED, {"nics": [{"name": "eth0", "addresses": ["192.0.2.10/24",
+     "192.0.2.11/24"]}]}, ["add eth0: address 192.0.2.11/24"]),
+    ("rules of both families", BARE,
+     {"nics": [{"name": "eth1", "rules": [{"priority": 5, "table": 7, "family": "ipv6"},
+                                          {"priority": 5, "table": 7}]}]},
+     ["add eth1: rule 5 table 7", "add eth1: rule 5 table 7"]),
+    # IPv6
+    ("no router is heeded", BARE, {"nics": [{"name": "eth0", "ipv6": "manual"}]}, ["set eth0: ipv6 auto -> manual"]),
+    ("IPv6 is disabled", BONDED, {"vlans": [{"name": "bond0.100", "ipv6": "disabled"}]},
+     ["remove bond0.100: address 2001:db8::10/64", "set bond0.100: ipv6 auto -> disabled"]),
+    ("IPv6 is enabled before its addresses", host(nic("eth1", ipv6="disabled")),
+     {"nics": [{"name": "eth1", "ipv6": "manual", "addresses": ["2001:db8::1/64"]}]},
+     ["set eth1: ipv6 disabled -> manual", "add eth1: address 2001:db8::1/64"]),
+    ("a new link without routers", BARE, {"bridges": [{"name": "br0", "ipv6": "manual"}]},
+     ["create br0: bridge stp False", "start br0", "set br0: ipv6 as new -> manual"]),
+    ("no DHCP where there is none", BARE, {"nics": [{"name": "eth1", "dhcp4": False, "dns": [], "dns_search": []}]},
+     []),
+    # Ports of a bridge
+    ("a VLAN as a port with its cost", BONDED,
+     {"bridges": [{"name": "br0", "ports": ["bond0.200"]}],
+      "vlans": [{"name": "bond0.200", "bridge_port": {"cost": 7, "hairpin": True}}]},
+     ["create br0: bridge stp False", "start br0", "enslave bond0.200: to br0",
+      "set bond0.200: as port: cost 7, hairpin True"]),
+    ("a bond as a port with its priority", host(nic("eth1", master="bond0"), bond("bond0")),
+     {"bridges": [{"name": "br0", "ports": ["bond0"]}], "bonds": [{"name": "bond0", "bridge_port": {"priority": 9}}]},
+     ["create br0: bridge stp False", "start br0", "enslave bond0: to br0", "set bond0: as port: priority 9"]),
+    ("the default VLAN is no change", FILTERING, {"nics": [{"name": "eth1", "bridge_port": {"pvid": 1,
+     "vids": ["1"]}}]},
+     []),
+    ("VLANs of a port", FILTERING, {"nics": [{"name": "eth1", "bridge_port": {"pvid": 100, "vids": ["200-202", "9"]}}]},
+     ["set eth1: as port: pvid 100, vids 9 200-202"]),
+    ("only the tagged ones", FILTERING, {"nics": [{"name": "eth1", "bridge_port": {"vids": ["7"]}}]},
+     ["set eth1: as port: vids 7"]),
+    ("a trunk", FILTERING, {"nics": [{"name": "eth1", "bridge_port": {"pvid": 0, "vids": ["1", "2"]}}]},
+     ["set eth1: as port: pvid 0, vids 1-2"]),
+    ("VLANs of the bridge itself", FILTERING, {"bridges": [{"name": "br0", "pvid": 5, "vids": ["1"]}]},
+     ["set br0: itself: pvid 5, vids 1"]),
+    ("another default", FILTERING, {"bridges": [{"name": "br0", "vlan_default_pvid": 9}]},
+     ["set br0: vlan_default_pvid 1 -> 9"]),
+    ("another default, and a port stays", FILTERING,
+     {"bridges": [{"name": "br0", "vlan_default_pvid": 0}], "nics": [{"name": "eth1", "bridge_port": {"pvid": 1}}]},
+     ["set br0: vlan_default_pvid 1 -> 0", "set eth1: as port: pvid 1"]),
+    ("a bridge filters once its ports are ready", BRIDGED,
+     {"bridges": [{"name": "br0", "vlan_filtering": True}], "nics": [{"name": "eth1", "bridge_port": {"vids": ["7"]}}]},
+     ["set eth1: as port: vids 7", "set br0: vlan_filtering False -> True"]),
+    ("a bridge that filters from the start", BARE,
+     {"bridges": [{"name": "br0", "vlan_filtering": True, "vlan_default_pvid": 0, "ports": ["eth1"], "vids": ["3"]}],
+      "nics": [{"name": "eth1", "bridge_port": {"vids": ["3", "4"]}}]},
+     ["create br0: bridge stp False, vlan_default_pvid 0, vlan_filtering True", "start br0", "enslave eth1: to br0",
+      "set eth1: as port: vids 3-4", "set br0: itself: vids 3"]),
+    ("ports of a bond that is left have their own MACs", BONDED,
+     {"bonds": [{"name": "bond1", "ports": ["eth1", "eth2"]}]},
+     ["release eth1: from bond0", "release eth2: from bond0",
+      "create bond1: bond mode balance-rr, mac 52:54:00:00:00:01", "enslave eth1: to bond1", "enslave eth2: to bond1",
+      "start bond1"]),
 ]  # fmt: skip
 
 
@@ -278,6 +379,7 @@ def same(state):
             mac=None if link.kind != "nic" else link.mac,
             addresses=frozenset(link.addresses),
             routes=frozenset(link.routes),
+            rules=frozenset(link.rules),
             options={key: value for key, value in link.options.items() if value not in (False, ())},
         )
         for name, link in state.links.items()
@@ -354,6 +456,52 @@ REFUSED = [
     ("nobody to ask", BARE, {"bonds": [{"name": "b", "arp_interval": 100}]}, "give arp_ip_target"),
     ("updelay without miimon", BARE, {"bonds": [{"name": "b", "updelay": 100}]},
      "updelay 100 must be a multiple of miimon"),
+    ("a rule of both families", BARE,
+     {"nics": [{"name": "eth0", "rules": [{"priority": 1, "table": 7, "from": "192.0.2.0/24",
+                                           "to": "2001:db8::/64"}]}]},
+     "rule 1 has prefixes or a family of both IPv4 and IPv6"),
+    ("a rule with host bits", BARE,
+     {"nics": [{"name": "eth0", "rules": [{"priority": 1, "table": 7, "from": "192.0.2.1/24"}]}]}, "has host bits set"),
+    ("the kernel's own priority", BARE, {"nics": [{"name": "eth0", "rules": [{"priority": 32766, "table": 7}]}]},
+     "priorities go from 1 to 32765"),
+    ("a mark that is none", BARE, {"nics": [{"name": "eth0", "rules": [{"priority": 1, "table": 7, "fwmark": "x"}]}]},
+     "rule fwmark 'x'; write a number"),
+    ("one rule of two links", BARE,
+     {"nics": [{"name": "eth0", "rules": [{"priority": 1, "table": 7}]},
+               {"name": "eth1", "rules": [{"priority": 1, "table": 7}]}]},
+     "rule 1 table 7: both 'eth0' and 'eth1' have it"),
+    ("name servers of the running kernel", BARE, {"nics": [{"name": "eth0", "dns": ["192.0.2.53"]}]},
+     "nic 'eth0': dns needs a service that keeps it, and backend runtime changes the running kernel only"),
+    ("DHCP of the running kernel", BARE, {"nics": [{"name": "eth1", "dhcp4": True}]},
+     "nic 'eth1': dhcp4 needs a service"),
+    ("DHCPv6 of the running kernel", BARE, {"nics": [{"name": "eth1", "ipv6": "dhcp"}]},
+     "nic 'eth1': ipv6 needs a service"),
+    ("a name server that is none", BARE, {"nics": [{"name": "eth0", "dns": ["ns.example.org"]}]},
+     "dns: 'ns.example.org'"),
+    ("a search domain that is none", BARE, {"nics": [{"name": "eth0", "dns_search": ["a b"]}]},
+     "dns_search 'a b' is not the name of a domain"),
+    ("IPv6 addresses without IPv6", BARE,
+     {"nics": [{"name": "eth1", "ipv6": "disabled", "addresses": ["2001:db8::1/64"]}]},
+     "nic 'eth1': ipv6 is disabled, so it cannot have 2001:db8::1/64"),
+    ("DHCP on a port", BARE, {"bridges": [{"name": "br0", "ports": ["eth1"]}], "nics": [{"name": "eth1",
+     "dhcp4": True}]}, "'eth1': it gets an address by DHCP, and is to be a port of br0"),
+    ("a leased address on a new port", host(nic("eth1", dhcp4=True)), {"bonds": [{"name": "bond0", "ports": ["eth1"]}]},
+     "declare dhcp4: true for bond0, or dhcp4: false for eth1"),
+    ("routers on a port", BRIDGED, {"nics": [{"name": "eth1", "ipv6": "auto"}]},
+     "'eth1': it is a port of br0, and an address on a port is never reached; declare ipv6: auto for br0"),
+    ("port options of no port", BARE, {"nics": [{"name": "eth1", "bridge_port": {"cost": 7}}]},
+     "'eth1': bridge_port is given, and it is no port of a bridge"),
+    ("VLANs where none are heeded", BRIDGED, {"nics": [{"name": "eth1", "bridge_port": {"pvid": 7}}]},
+     "'eth1': pvid means nothing while br0 does not filter VLANs; declare vlan_filtering: true for br0"),
+    ("a pvid that is none", FILTERING, {"nics": [{"name": "eth1", "bridge_port": {"pvid": 4095}}]},
+     "nic 'eth1': pvid 4095 is none"),
+    ("a range that is none", FILTERING, {"nics": [{"name": "eth1", "bridge_port": {"vids": ["9-7"]}}]},
+     "nic 'eth1': vids has '9-7'"),
+    ("a bridge of Docker", host(nic("eth1"), bridge("docker0"), owners={"docker0": "Docker"}),
+     {"bridges": [{"name": "docker0", "ports": ["eth1"]}]}, "bridge 'docker0': it belongs to Docker; declare it there"),
+    ("a port of Docker's bridge", host(nic("eth1", master="docker0"), bridge("docker0"), owners={"docker0": "Docker"}),
+     {"bridges": [{"name": "br0", "ports": ["eth1"]}]},
+     "nic 'eth1': it is a port of docker0, which belongs to Docker"),
     ("updelay no multiple", BONDED, {"bonds": [{"name": "bond0", "updelay": 150}]},
      "must be a multiple of miimon, which is 100"),
 ]  # fmt: skip
@@ -366,7 +514,7 @@ def test_refused(what, have, want, said):
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize("have", [BARE, BONDED, BRIDGED, OF_OVS])
+@pytest.mark.parametrize("have", [BARE, BONDED, BRIDGED, OF_OVS, RULED, FILTERING])
 def test_what_is_reported_can_be_declared_and_changes_nothing(have):
     assert steps(have, **report.declaration(have)) == []
 

@@ -3,13 +3,15 @@
 """Profiles of NetworkManager: what is written, what is left alone, and the plans that activate them."""
 
 import pytest
-from ansible_collections.hostcraft.linux.plugins.module_utils._network import keyfile
-from ansible_collections.hostcraft.linux.plugins.module_utils._network.model import Link, Profile, Route, Write
+from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError
+from ansible_collections.hostcraft.linux.plugins.module_utils._network import keyfile, keyfile_ip
+from ansible_collections.hostcraft.linux.plugins.module_utils._network.model import Link, Profile, Route, Rule, Write
 from ansible_collections.hostcraft.linux.plugins.module_utils._network.networkmanager import fields, plain_routes
 from ansible_collections.hostcraft.linux.plugins.module_utils._network.plan_profiles import plan
 from ansible_collections.hostcraft.linux.tests.unit.plugins.module_utils._network.test_plan import (
     BARE,
     BONDED,
+    BRIDGED,
     OF_OVS,
     bridge,
     host,
@@ -198,8 +200,9 @@ def test_a_diff_shows_no_secret():
 @pytest.mark.parametrize(
     ("link", "section", "expected"),
     [
-        (bridge("br0", options={"priority": 4096, "forward_delay": 400}), "bridge",
-         {"stp": "false", "priority": "4096", "forward-delay": "4"}),
+        (bridge("br0", options={"priority": 4096, "forward_delay": 400}, port={}), "bridge",
+         {"stp": "false", "priority": "4096", "forward-delay": "4", "vlan-filtering": "false",
+          "vlan-default-pvid": "1"}),
         (Link("v", "vlan", {"parent": "eth1", "id": 7, "protocol": "802.1ad", "reorder_headers": True, "gvrp": True,
                             "egress_qos_map": ((0, 3), (1, 2))}, "", {}, 1500, None, (), (), True), "vlan",
          {"flags": "3", "id": "7", "parent": "eth1", "protocol": "802.1ad", "egress-priority-map": "0:3,1:2"}),
@@ -207,7 +210,7 @@ def test_a_diff_shows_no_secret():
              routes=(Route("10.0.0.0/8", "192.0.2.9", 50, 7), Route("::/0", "2001:db8::9"))), "ipv4",
          {"method": "manual", "address1": "192.0.2.1/24", "address2": "192.0.2.2/24",
           "route1": "10.0.0.0/8,192.0.2.9,50", "route1_options": "table=7"}),
-        (nic("eth1", addresses=("2001:db8::1/64",), routes=(Route("::/0", "2001:db8::9"),)), "ipv6",
+        (nic("eth1", ipv6=None, addresses=("2001:db8::1/64",), routes=(Route("::/0", "2001:db8::9"),)), "ipv6",
          {"method": "manual", "address1": "2001:db8::1/64,2001:db8::9"}),
     ],
 )  # fmt: skip
@@ -226,3 +229,130 @@ def test_fields_of_nmcli():
 def test_the_metric_that_networkmanager_gives_is_none_that_was_declared(kind, metric, seen):
     link = Link("x", kind, routes=(Route("10.0.0.0/8", "192.0.2.9", metric),))
     assert plain_routes(link).routes[0].metric == seen
+
+
+STATIC = (
+    "[connection]\nid=eth0\nuuid=1\ntype=ethernet\ninterface-name=eth0\n\n[ipv4]\nmethod={}\n{}\n[ipv6]\nmethod={}\n{}"
+)
+
+
+def edited(text, declared, link=None):
+    """Return the sections ipv4 and ipv6 of a profile once it says what is declared of eth0."""
+    found = keyfile.parse(keyfile.edit(text, link or nic("eth0"), declared, None))
+    return found.get("ipv4"), found.get("ipv6")
+
+
+@pytest.mark.parametrize(
+    ("four", "six", "declared", "methods"),
+    [
+        # Unset, they stay.
+        ("auto", "auto", {"mtu": 9000}, ("auto", "auto")),
+        ("auto", "auto", {"addresses": ("192.0.2.1/24",)}, ("auto", "auto")),
+        ("manual", "ignore", {"addresses": ("192.0.2.1/24",)}, ("manual", "ignore")),
+        ("link-local", "dhcp", {"dns": ("2001:db8::53",)}, ("link-local", "dhcp")),
+        ("auto", "manual", {"addresses": ()}, ("auto", "link-local")),
+        # Given, they change.
+        ("auto", "auto", {"dhcp4": False}, ("disabled", "auto")),
+        ("auto", "auto", {"dhcp4": False, "addresses": ("192.0.2.1/24",)}, ("manual", "auto")),
+        ("disabled", "disabled", {"dhcp4": True, "ipv6": "auto"}, ("auto", "auto")),
+        ("auto", "auto", {"ipv6": "manual"}, ("auto", "link-local")),
+        ("auto", "auto", {"ipv6": "manual", "addresses": ("2001:db8::1/64",)}, ("auto", "manual")),
+        ("auto", "auto", {"ipv6": "dhcp"}, ("auto", "dhcp")),
+        ("auto", "auto", {"ipv6": "disabled"}, ("auto", "disabled")),
+    ],
+)
+def test_the_way_to_get_addresses_stays_unless_it_is_declared(four, six, declared, methods):
+    link = nic("eth0", addresses=declared.get("addresses", ()))
+    found = edited(STATIC.format(four, "", six, ""), Link("eth0", "nic", **declared), link)
+    assert tuple(section["method"] for section in found) == methods
+
+
+def test_what_a_profile_leaves_out_stays_out():
+    text = "[connection]\nid=eth0\nuuid=1\ntype=ethernet\n\n[ipv4]\nmethod=auto\n"
+    assert edited(text, Link("eth0", "nic", mtu=9000)) == ({"method": "auto"}, None)
+    assert edited(text, Link("eth0", "nic", ipv6="manual")) == ({"method": "auto"}, {"method": "link-local"})
+
+
+def test_name_servers_go_to_their_family_and_other_keys_stay():
+    text = STATIC.format("auto", "dns-priority=5\ndns=192.0.2.1;\n", "auto", "")
+    four, six = edited(text, Link("eth0", "nic", dns=("192.0.2.53", "2001:db8::53"), dns_search=("example.org",)))
+    assert four == {"method": "auto", "dns-priority": "5", "dns": "192.0.2.53;", "dns-search": "example.org;"}
+    assert six == {"method": "auto", "dns": "2001:db8::53;"}
+    assert edited(text, Link("eth0", "nic", dns=()))[0] == {"method": "auto", "dns-priority": "5"}
+    assert edited(text, Link("eth0", "nic", mtu=1400))[0]["dns"] == "192.0.2.1;"
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ({"dns": ["2001:db8::53"]}, "keeps dns 2001:db8::53 only with an address of IPv6, which eth1 has not"),
+        ({"dns_search": ["example.org"]}, "keeps dns_search only with an address, which eth1 has not"),
+    ],
+)
+def test_name_servers_where_networkmanager_takes_none_are_refused(declared, said):
+    state = on_disk(host(nic("eth1", ipv6="disabled")), "eth1")
+    with pytest.raises(ReconcileError, match=said):
+        plan(wanted(nics=[dict(declared, name="eth1")]), state)
+
+
+def test_rules_of_a_profile_and_those_that_say_more_than_ours():
+    foreign = "priority 9 from 192.0.2.0/24 table 5 suppress_prefixlength 0"
+    text = STATIC.format(
+        "manual",
+        f"address1=192.0.2.1/24\nrouting-rule1=priority 7 from 192.0.2.1 table 5\nrouting-rule2={foreign}\n",
+        "auto",
+        "",
+    )
+    assert keyfile_ip.read(keyfile.parse(text))["rules"] == (Rule(7, 5, 4, "192.0.2.1/32"),)
+    new = (Rule(8, 5, 4, None, None, "eth0", "0x1/0xf"), Rule(8, 5, 6))
+    four, six = edited(text, Link("eth0", "nic", rules=new), nic("eth0", rules=new))
+    assert four["routing-rule1"] == foreign
+    assert four["routing-rule2"] == "priority 8 from 0.0.0.0/0 iif eth0 fwmark 0x1/0xf table 5"
+    assert six["routing-rule1"] == "priority 8 from ::/0 table 5"
+    assert "routing-rule3" not in four
+    assert four["address1"] == "192.0.2.1/24"
+
+
+def test_what_a_profile_says_is_read_back():
+    declared = {
+        "dns": ("192.0.2.53", "2001:db8::53"),
+        "dns_search": ("example.org",),
+        "dhcp4": True,
+        "ipv6": "auto",
+        "rules": (Rule(8, 5, 4, None, "10.0.0.0/8"), Rule(8, 5, 6, "2001:db8::/64")),
+    }
+    link = nic("eth0", **declared)
+    assert keyfile_ip.read(keyfile.parse(keyfile.edit(None, link, link, None))) == declared
+
+
+def test_vlans_of_a_port_and_a_bridge_as_profiles():
+    state = BARE._replace(backend="networkmanager")
+    declared = {
+        "bridges": [
+            {"name": "br0", "vlan_filtering": True, "vlan_default_pvid": 0, "vids": ["100"], "ports": ["eth1", "bond0"]}
+        ],
+        "bonds": [{"name": "bond0", "ports": ["eth2"], "bridge_port": {"vids": ["100-102"], "cost": 7}}],
+        "nics": [{"name": "eth1", "bridge_port": {"pvid": 100}}],
+    }
+    found = written(plan(wanted(**declared), state))
+    assert found["br0"]["bridge"]["vlans"] == "100"
+    assert (found["br0"]["bridge"]["vlan-filtering"], found["br0"]["bridge"]["vlan-default-pvid"]) == ("true", "0")
+    assert found["bond0"]["bridge-port"] == {"path-cost": "7", "vlans": "100-102"}
+    assert found["eth1"]["bridge-port"] == {"vlans": "100 pvid untagged"}
+    del declared["bridges"][0]["vlan_default_pvid"]
+    with pytest.raises(ReconcileError, match="puts it into VLAN 1 besides.*declare vlan_default_pvid: 0 for br0"):
+        plan(wanted(**declared), state)
+
+
+def test_settings_are_reapplied_in_place_and_options_of_a_port_are_not():
+    state = on_disk(BARE, "eth0")
+    assert steps(state, nics=[{"name": "eth0", "dhcp4": True, "dns": ["192.0.2.53"]}])[-1] == (
+        "reapply eth0: dhcp4 False -> True, dns none -> 192.0.2.53"
+    )
+    bridged = on_disk(BRIDGED, *BRIDGED.links)
+    assert steps(bridged, nics=[{"name": "eth1", "bridge_port": {"cost": 7}}])[-1] == "restart eth1: as port cost 7"
+
+
+def test_a_bond_that_is_there_is_pinned_by_its_first_profile():
+    found = written(plan(wanted(bonds=[{"name": "bond0"}]), on_disk(BONDED, "eth1")))
+    assert found["bond0"]["ethernet"] == {"cloned-mac-address": BONDED.links["bond0"].mac}

@@ -12,14 +12,33 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 NICS = ["eth0", "eth1", "eth2", "eth3"]
-BARE = State({name: Link(name, "nic", {}, "", {}, 1500, f"52:54:00:00:00:0{name[-1]}", (), (), True) for name in NICS})
+BARE = State(
+    {
+        name: Link(name, "nic", {}, "", {}, 1500, f"52:54:00:00:00:0{name[-1]}", (), (), True, ())._replace(ipv6="auto")
+        for name in NICS
+    }
+)
 ADDRESSES = st.none() | st.lists(
     st.sampled_from(["192.0.2.1/24", "192.0.2.2/24", "198.51.100.1/24", "2001:db8::1/64"]), max_size=2, unique=True
+)
+RULES = st.fixed_dictionaries(
+    {"priority": st.sampled_from([7, 8]), "table": st.sampled_from([9, 10])},
+    optional={"from": st.sampled_from(["192.0.2.0/24", "2001:db8::/64"]), "iif": st.sampled_from(["br0", "eth3"])},
+)
+BRIDGE_PORT = st.none() | st.fixed_dictionaries(
+    {},
+    optional={
+        "cost": st.sampled_from([7, 8]),
+        "pvid": st.sampled_from([0, 1, 5]),
+        "vids": st.lists(st.sampled_from(["5", "7-9", "1"]), max_size=2, unique=True),
+    },
 )
 COMMON = {
     "addresses": ADDRESSES,
     "mtu": st.none() | st.sampled_from([1400, 1500]),
     "gateway": st.none() | st.just("192.0.2.254"),
+    "ipv6": st.none() | st.sampled_from(["auto", "manual", "manual", "disabled"]),
+    "rules": st.none() | st.lists(RULES, max_size=2, unique_by=str),
     "state": st.sampled_from(["present", "present", "present", "absent"]),
 }
 
@@ -46,10 +65,26 @@ declarations = st.fixed_dictionaries(
             parent=st.sampled_from(["bond0", "eth3", "v1"]),
             id=st.sampled_from([7, 8]),
             gvrp=st.none() | st.booleans(),
+            bridge_port=BRIDGE_PORT,
         ),
-        "bridges": entries(["br0"], ports=some(["v1", "v2", "bond1", "eth2"]), stp=st.none() | st.booleans()),
+        "bridges": entries(
+            ["br0"],
+            ports=some(["v1", "v2", "bond1", "eth2"]),
+            stp=st.none() | st.booleans(),
+            vlan_filtering=st.none() | st.just(True) | st.booleans(),
+            vlan_default_pvid=st.none() | st.sampled_from([0, 1, 5]),
+            pvid=st.none() | st.sampled_from([0, 1, 5]),
+            vids=st.none() | st.just(["7-9"]),
+        ),
         "nics": st.lists(
-            st.fixed_dictionaries({"name": st.sampled_from(NICS), "addresses": ADDRESSES, "mtu": COMMON["mtu"]}),
+            st.fixed_dictionaries(
+                {
+                    "name": st.sampled_from(NICS),
+                    "addresses": ADDRESSES,
+                    "mtu": COMMON["mtu"],
+                    "bridge_port": BRIDGE_PORT,
+                }
+            ),
             max_size=1,
         ),
         "purge": st.booleans(),
