@@ -57,6 +57,8 @@ class Web(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.root, self.user, self.old, self.cut, self.requests = Path(root), None, False, None, []
         self.scheme = "http"
+        path = subprocess.run(["git", "--exec-path"], capture_output=True, text=True, check=True).stdout.strip()
+        self.backend = f"{path}/{BACKEND}"
 
     @property
     def url(self):
@@ -123,8 +125,7 @@ class Handler(BaseHTTPRequestHandler):
         }
         if not server.old and self.headers.get("Git-Protocol"):
             environment["GIT_PROTOCOL"] = self.headers["Git-Protocol"]
-        backend = subprocess.run(["git", "--exec-path"], capture_output=True, text=True, check=True).stdout.strip()
-        done = subprocess.run([f"{backend}/{BACKEND}"], input=body, capture_output=True, env=environment, check=False)
+        done = subprocess.run([server.backend], input=body, capture_output=True, env=environment, check=False)
         head, _end, content = done.stdout.partition(b"\r\n\r\n")
         headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line)
         server.requests.append((self.command, path, content))

@@ -349,12 +349,9 @@ def test_killed_at_each_write(published, tmp_path, spare):
     (trap / "git").write_text(KILLER.format(git=real, count=tmp_path / "count", spare=spare))
     (trap / "git").chmod(0o755)
     run = start("git_squash", branches=[entry], env={"PATH": f"{trap}:{os.environ['PATH']}"})
-    run.wait(timeout=60)
-    assert run.returncode == -signal.SIGKILL
+    assert run.wait(timeout=60) == -signal.SIGKILL
     with contextlib.suppress(ProcessLookupError):
         os.killpg(run.pid, signal.SIGKILL)
-    run.stdout.close()
-    run.stderr.close()
     assert git(published, "rev-parse", "feature") in (old, predicted)
     git(published, "fsck")
     finished = module("git_squash", branches=[entry])

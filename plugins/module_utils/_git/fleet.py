@@ -8,7 +8,7 @@ Private to the collection; not a public interface.
 from concurrent.futures import ThreadPoolExecutor
 
 from .._core.reconcile import ReconcileError
-from . import checkout, clone, fetch, journal, remote, shallow_plan, signatures, targets, worktree
+from . import checkout, clone, fetch, journal, ls_refs, remote, shallow_plan, signatures, targets, worktree
 from .git import version
 from .shallow_model import State, Target
 
@@ -59,7 +59,10 @@ class Fleet:
         elif wanted.dest in self._fetched:  # the fetch has just said what the server has
             target = clone.fetched(wanted, self._fetched.pop(wanted.dest))
         else:
-            target = targets.target(wanted, remote.refs(wanted, clone.has_tag(wanted)))
+            refs = ls_refs.ask(wanted, self._git)
+            if refs is None:
+                refs = remote.refs(wanted, clone.has_tag(wanted))
+            target = targets.target(wanted, refs)
         target = clone.resolve(wanted, local, target)
         local = clone.compare(wanted, local, target)
         if local.target and local.head == target.commit:
