@@ -94,6 +94,13 @@ def lab(*arguments):
     ).stdout
 
 
+@pytest.fixture
+def no_settings_of_the_user(monkeypatch, tmp_path):
+    """Git without the configuration of whoever runs the tests."""
+    for name, value in (("HOME", str(tmp_path)), ("GIT_CONFIG_NOSYSTEM", "1"), ("XDG_CONFIG_HOME", str(tmp_path))):
+        monkeypatch.setenv(name, value)
+
+
 @pytest.fixture(scope="session")
 def host():
     """A namespace host for the whole run; it is stopped at the end, also after a failure."""

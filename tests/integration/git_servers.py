@@ -15,8 +15,6 @@ import time
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
-BACKEND = "git-http-backend"
-
 
 @contextlib.contextmanager
 def daemon(root):
@@ -46,6 +44,7 @@ class Web(socketserver.ThreadingTCPServer):
     """An HTTP server for the repositories below ``root``.
 
     :ivar user: ``name:password`` that it asks for, or None.
+    :ivar git: the git whose http-backend answers.
     :ivar old: take the protocol version out of requests, so that git answers with version 0.
     :ivar cut: bytes of an answer after which the connection is cut, once; None for never.
     :ivar requests: (method, path, answer) of each.
@@ -57,8 +56,7 @@ class Web(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.root, self.user, self.old, self.cut, self.requests = Path(root), None, False, None, []
         self.scheme = "http"
-        path = subprocess.run(["git", "--exec-path"], capture_output=True, text=True, check=True).stdout.strip()
-        self.backend = f"{path}/{BACKEND}"
+        self.git = "git"
 
     @property
     def url(self):
@@ -125,7 +123,8 @@ class Handler(BaseHTTPRequestHandler):
         }
         if not server.old and self.headers.get("Git-Protocol"):
             environment["GIT_PROTOCOL"] = self.headers["Git-Protocol"]
-        done = subprocess.run([server.backend], input=body, capture_output=True, env=environment, check=False)
+        backend = [server.git, "http-backend"]
+        done = subprocess.run(backend, input=body, capture_output=True, cwd="/", env=environment, check=False)
         head, _end, content = done.stdout.partition(b"\r\n\r\n")
         headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line)
         server.requests.append((self.command, path, content))

@@ -94,7 +94,7 @@ class Run:
     """
 
     def __init__(self, order):
-        self._output, self._errors = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")
+        self._output, self._errors = (tempfile.TemporaryFile("w+") for _two in range(2))  # noqa: SIM115 open till the end
         self._connection = socket.socket(socket.AF_UNIX)
         self._connection.connect(_server())
         streams = [self._output.fileno(), self._errors.fileno()]

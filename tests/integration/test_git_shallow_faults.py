@@ -13,6 +13,7 @@ from tests.integration.git_servers import web
 from tests.integration.histories import commit, generate, git
 from tests.integration.modules import module, result, start
 
+pytestmark = pytest.mark.usefixtures("no_settings_of_the_user")
 BIG = 4_000_000  # bytes of a file that comes with main~60 and stays
 # In front of the real git. Only commands that write count; at the N-th, the module is killed: before the command, or
 # some time after it began, together with it and all that it started.
@@ -43,12 +44,6 @@ def root(tmp_path_factory):
 def server(root):
     with web(root) as serving:
         yield serving
-
-
-@pytest.fixture(autouse=True)
-def no_settings_of_the_user(monkeypatch, tmp_path):
-    for name, value in (("HOME", str(tmp_path)), ("GIT_CONFIG_NOSYSTEM", "1"), ("XDG_CONFIG_HOME", str(tmp_path))):
-        monkeypatch.setenv(name, value)
 
 
 def entry_of(server, dest, version="main", **more):

@@ -9,27 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.checkouts import four_beats, shallow
 from tests.integration.git_servers import daemon, web
 from tests.integration.histories import commit, generate, git, new
-from tests.integration.modules import module
 
-
-@pytest.fixture(autouse=True)
-def no_settings_of_the_user(monkeypatch, tmp_path):
-    for name, value in (("HOME", str(tmp_path)), ("GIT_CONFIG_NOSYSTEM", "1"), ("XDG_CONFIG_HOME", str(tmp_path))):
-        monkeypatch.setenv(name, value)
-
-
-def shallow(check=False, **entry):
-    return module("git_shallow", check, checkouts=[dict(entry, dest=str(entry["dest"]))])
-
-
-def four_beats(**entry):
-    predicted, applied, again = shallow(check=True, **entry), shallow(**entry), shallow(**entry)
-    assert not applied["failed"], applied
-    assert (predicted["steps"], predicted["diff"]) == (applied["steps"], applied["diff"])
-    assert (again["failed"], again.get("steps")) == (False, []), again
-    return applied
+pytestmark = pytest.mark.usefixtures("no_settings_of_the_user")
 
 
 def ssh_key(path, name):

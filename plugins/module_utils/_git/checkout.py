@@ -93,23 +93,23 @@ def _after(wanted, state):
 def sparsify(wanted, _state):
     """Make the working tree sparse as wanted, or full."""
     dest = wanted.dest
-    if wanted.sparse is None:
-        reach(dest, wanted, "sparse-checkout", "disable", timeout=LONG)
-        return
     # Where git has made a configuration for each working tree, that one wins (git-worktree(1)).
     own = maybe(dest, "config", "--local", "--bool", "extensions.worktreeConfig") == "true"
-    for key, value in (
-        ("core.sparseCheckoutCone", "true" if wanted.cone else "false"),
-        ("core.sparseCheckout", "true"),
-    ):
-        git(dest, "config", "--worktree" if own else "--local", key, value)
-    if wanted.cone:
+    scope = "--worktree" if own else "--local"
+    cone = wanted.sparse is not None and wanted.cone
+    git(dest, "config", scope, "core.sparseCheckoutCone", "true" if cone else "false")
+    git(dest, "config", scope, "core.sparseCheckout", "true")
+    if cone:
         lines = "".join(f"{line}\n" for line in wanted.sparse)
         reach(dest, wanted, "sparse-checkout", "set", "--stdin", stdin=lines, timeout=LONG)
         return
-    files.write(os.path.join(directory_of(dest), "info", "sparse-checkout"), "\n".join(wanted.sparse) + "\n")
+    # As it was done before there was "git sparse-checkout" (git-read-tree(1)), which works in every version.
+    patterns = ["/*"] if wanted.sparse is None else wanted.sparse
+    files.write(os.path.join(directory_of(dest), "info", "sparse-checkout"), "\n".join(patterns) + "\n")
     if maybe(dest, "rev-parse", "--verify", "--quiet", "HEAD"):
         reach(dest, wanted, "read-tree", "-m", "-u", "HEAD", timeout=LONG)
+    if wanted.sparse is None:
+        git(dest, "config", scope, "core.sparseCheckout", "false")
 
 
 def submodules(wanted, _state):

@@ -64,7 +64,7 @@ def _talk(names, write, read):
 def question(names, settings=()):
     """Return the request for the refs that begin with one of ``names``, annotated tags with what they point to."""
     lines = ["peel", "symrefs"] + [f"ref-prefix {name}" for name in names]
-    command = b"".join(map(_packet, ["command=ls-refs"] + list(settings)))
+    command = b"".join(map(_packet, ["command=ls-refs", *settings]))
     return command + DELIMITER + b"".join(map(_packet, lines)) + FLUSH
 
 

@@ -26,6 +26,7 @@ REASONS = (
         r"Host key verification failed",
         "ssh does not know the server's host key; give known_hosts, or accept_new_host_key",
     ),
+    (r"unsupported option \"accept-new\"", "accept_new_host_key needs OpenSSH 7.6 on this host; give known_hosts"),
     (r"Permission denied \(", "ssh was not let in; give ssh_key, the path of a key that the server accepts"),
     (
         r"terminal prompts disabled|Authentication failed|could not read Username",
@@ -100,31 +101,23 @@ def refs(wanted, is_tag=False):
     V(ref: NAME), and the branch has its own entry.
     """
     version = wanted.version
+    heads, tags = (f"refs/heads/{version}",), (f"refs/tags/{version}", f"refs/tags/{version}^{{}}")
     if version == "HEAD":
-        arguments = ["--symref", "--", wanted.repo, "HEAD"]
-    elif version.startswith("refs/heads/"):
-        arguments = ["--heads", "--", wanted.repo, version]
-    elif version.startswith("refs/tags/"):
-        arguments = ["--tags", "--", wanted.repo, version, version + "^{}"]
-    elif version.startswith("refs/"):
-        arguments = ["--", wanted.repo, version, version + "^{}"]
-    elif ABBREVIATED.match(version) and not FULL.match(version):
-        arguments = ["--heads", "--tags", "--", wanted.repo]
-    elif is_tag:
-        arguments = ["--heads", "--tags", "--", wanted.repo, f"refs/heads/{version}", *_tag(version)]
-    else:
-        arguments = ["--heads", "--", wanted.repo, f"refs/heads/{version}"]
-        return _ask(wanted, arguments) or _ask(wanted, ["--tags", "--", wanted.repo, *_tag(version)])
-    return _ask(wanted, arguments)
+        return _ask(wanted, ["--symref"], ["HEAD"])
+    if version.startswith("refs/"):
+        kinds = {"heads": ["--heads"], "tags": ["--tags"]}.get(version.split("/")[1], [])
+        return _ask(wanted, kinds, [version, version + "^{}"])
+    if ABBREVIATED.match(version) and not FULL.match(version):
+        return _ask(wanted, ["--heads", "--tags"], [])
+    if is_tag:
+        return _ask(wanted, ["--heads", "--tags"], heads + tags)
+    return _ask(wanted, ["--heads"], heads) or _ask(wanted, ["--tags"], tags)
 
 
-def _tag(name):
-    return f"refs/tags/{name}", f"refs/tags/{name}^{{}}"
-
-
-def _ask(wanted, arguments):
+def _ask(wanted, kinds, names):
+    """Ask for names. Before git 2.8, ls-remote knew no C(--); an address that begins with a minus is none."""
     found = {}
-    for line in reach("/", wanted, "ls-remote", *arguments).splitlines():
+    for line in reach("/", wanted, "ls-remote", *kinds, wanted.repo, *names).splitlines():
         value, _tab, ref = line.partition("\t")
         if value.startswith("ref: "):
             found["HEAD"] = value

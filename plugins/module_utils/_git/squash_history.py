@@ -13,7 +13,7 @@ from functools import partial
 from .._core import files
 from .._core.reconcile import ReconcileError
 from . import commits
-from .git import git, maybe, online
+from .git import git, maybe, online, version
 from .squash_model import BACKUPS, Backup, Remote, State
 
 # What git keeps in a repository, or in a linked working tree, while something is going on (git-status(1)).
@@ -213,7 +213,7 @@ def read(path, ids):
 
 def _batch(path, ids):
     """Yield each id with its commit."""
-    said = git(path, "cat-file", "--batch", "--buffer", stdin="\n".join(ids) + "\n").encode("utf-8", "surrogateescape")
+    said = git(path, "cat-file", "--batch", stdin="\n".join(ids) + "\n").encode("utf-8", "surrogateescape")
     place = 0
     for oid in ids:
         end = said.index(b"\n", place)
@@ -225,15 +225,17 @@ def _batch(path, ids):
 
 def _remote(path, ref, tip, backups):
     """Return the upstream branch as it is now, by one round trip."""
+    if version() < (1, 8, 5):
+        raise ReconcileError(f"{path}: push: with_lease needs git 1.8.5, this host has an older one; leave out push")
     branch = ref[len("refs/heads/") :]
     name = maybe(path, "config", "--get", f"branch.{branch}.remote") or "origin"
     there = maybe(path, "config", "--get", f"branch.{branch}.merge") or ref
-    if name == "." or maybe(path, "config", "--get", f"remote.{name}.url") is None:
+    if name == "." or name.startswith("-") or maybe(path, "config", "--get", f"remote.{name}.url") is None:
         raise ReconcileError(
             f"{branch} in {path}: it has no remote to be pushed to; set one by 'git branch --set-upstream-to', "
             "or leave out push"
         )
-    lines = online(path, "ls-remote", "--heads", "--", name, there, timeout=120.0).splitlines()
+    lines = online(path, "ls-remote", "--heads", name, there, timeout=120.0).splitlines()
     actual = next((line.split("\t")[0] for line in lines if line.split("\t")[1] == there), None)
     tracking = f"refs/remotes/{name}/{there[len('refs/heads/') :]}"
     seen = maybe(path, "rev-parse", "--verify", "--quiet", tracking)
