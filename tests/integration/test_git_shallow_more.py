@@ -149,36 +149,6 @@ def test_partial_clones(tmp_path, filtered):
         assert git(tmp_path / "app", "rev-list", "--objects", "--missing=print", "HEAD").count("?") == 0
 
 
-def test_https_with_a_certificate_of_its_own(tmp_path):
-    generate(tmp_path / "served/app.git", 3)
-    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run(
-        [
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "2",
-            "-keyout",
-            "key.pem",
-            "-out",
-            "ca.pem",
-            *names,
-        ],
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-    )
-    with web(tmp_path / "served") as server:
-        server.secure(tmp_path / "ca.pem", tmp_path / "key.pem")
-        entry = {"repo": f"{server.url}/app.git", "dest": tmp_path / "app"}
-        assert "certificate is not trusted; give ca_file" in shallow(**entry)["msg"]
-        four_beats(**entry, ca_file=str(tmp_path / "ca.pem"))
-
-
 def test_borrowed_objects_and_empty_directories(tmp_path):
     source = generate(tmp_path / "served/app.git", 40, big=500_000)
     git(tmp_path, "clone", "--quiet", "--bare", str(source), "near")

@@ -12,7 +12,7 @@ from .._core import files
 from .._core.reconcile import ReconcileError
 from . import journal, worktree
 from .git import git, maybe
-from .remote import environment, options, reach
+from .remote import reach
 from .shallow_model import branch_of, standing, tracking
 
 LONG = 3600.0  # seconds that writing a working tree may take
@@ -86,7 +86,7 @@ def _after(wanted, state):
     """Bring what belongs to the new files: submodules, and files of LFS."""
     if wanted.submodules != "none":
         submodules(wanted, state)
-    if wanted.lfs and worktree.uses_lfs(wanted.dest) and worktree.has_lfs():
+    if wanted.lfs and worktree.has_lfs() and worktree.uses_lfs(wanted.dest):
         lfs(wanted, state)
 
 
@@ -124,9 +124,7 @@ def submodules(wanted, _state):
 def lfs(wanted, _state):
     """Fetch the files of which only the pointer is here."""
     git(wanted.dest, "lfs", "install", "--local", "--skip-smudge")
-    git(
-        wanted.dest, *options(wanted.access), "lfs", "pull", wanted.remote, env=environment(wanted.access), timeout=LONG
-    )
+    reach(wanted.dest, wanted, "lfs", "pull", wanted.remote, timeout=LONG)
 
 
 def unlock(wanted, local):

@@ -39,6 +39,7 @@ class Fleet:
         self._fetched = {}
         for one in wanted:
             shallow_plan.check_version(one, self._git)
+            remote.check_helpers(one, self._git)
 
     def observe(self):
         """Return the :class:`State` of every checkout, in order.
@@ -68,7 +69,7 @@ class Fleet:
         if local.target and local.head == target.commit:
             signatures.check(wanted, target, target.commit)
         warnings = ()
-        if wanted.lfs and local.kind == "repository" and worktree.uses_lfs(wanted.dest) and not worktree.has_lfs():
+        if wanted.lfs and local.kind == "repository" and not worktree.has_lfs() and worktree.uses_lfs(wanted.dest):
             warnings = (
                 f"{wanted.dest}: it has files of Git LFS, but this host has no git-lfs; only pointers are there",
             )

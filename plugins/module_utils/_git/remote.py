@@ -9,7 +9,7 @@ import re
 import shlex
 
 from .._core.reconcile import ReconcileError
-from .git import online
+from .git import maybe, online
 from .targets import ABBREVIATED, FULL
 
 # Git runs this in a shell of its own, where the names below are in the environment and nowhere else
@@ -29,6 +29,10 @@ REASONS = (
     (r"unsupported option \"accept-new\"", "accept_new_host_key needs OpenSSH 7.6 on this host; give known_hosts"),
     (r"Permission denied \(", "ssh was not let in; give ssh_key, the path of a key that the server accepts"),
     (
+        r"\b407\b|Proxy Authentication",
+        "the proxy wants other credentials; write them into proxy, http://NAME:PASSWORD@HOST",
+    ),
+    (
         r"terminal prompts disabled|Authentication failed|could not read Username",
         "the server wants other credentials; give username and password",
     ),
@@ -37,6 +41,23 @@ REASONS = (
     (r"does not support shallow", "the server cannot send a part of the history; use depth: 0"),
     (r"not found|does not appear to be a git repository|not exported", "there is no such repository for this user"),
 )
+
+
+def check_helpers(wanted, since):
+    """Refuse to hand a password to a git that cannot leave out the helpers of this host, which may store it.
+
+    :param since: the version of git; since 2.9 an empty helper takes back all others (gitcredentials(7)).
+    :raises ReconcileError: names the helper.
+    """
+    access = wanted.access
+    if since >= (2, 9) or (access.password is None and access.credential_helper is None):
+        return
+    found = maybe("/", "config", "--get-regexp", r"^credential\.(.*\.)?helper$")
+    if found:
+        raise ReconcileError(
+            f"{wanted.dest}: git before 2.9 cannot leave out {found.splitlines()[0]}, which would store the password. "
+            "Take it out of the configuration of this user and host, or use ssh_key"
+        )
 
 
 def options(access):
@@ -63,6 +84,7 @@ def environment(access):
         variables["GIT_SSL_CAINFO"] = access.ca_file  # which wins over http.sslCAInfo (git-config(1))
     if access.proxy:
         variables.update(http_proxy=access.proxy, https_proxy=access.proxy, HTTPS_PROXY=access.proxy)
+        variables.update(no_proxy=None, NO_PROXY=None)
     ssh = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=30"]
     if access.ssh_key:
         ssh += ["-i", access.ssh_key, "-o", "IdentitiesOnly=yes"]
