@@ -26,29 +26,44 @@ class Host(NamedTuple):
 
     def module(self, name, arguments, check=False, **variables):
         """Run one module over SSH; return its result, warnings, diff and failure included."""
+        return self.modules((name, arguments, check), **variables)[0]
+
+    def modules(self, *calls, **variables):
+        """Run several modules, each given as (name, arguments, check), in one play; return their results."""
         with tempfile.TemporaryDirectory() as directory:
-            book, answer = Path(directory) / "play.json", Path(directory) / "result.json"
+            book, answer = Path(directory) / "play.json", Path(directory) / "results.json"
             tasks = [
-                {name: arguments, "register": "result", "check_mode": check, **FAILURE_IS_A_RESULT},
-                {
-                    "ansible.builtin.copy": {"content": "{{ result | to_json }}", "dest": str(answer), "mode": "0600"},
-                    "delegate_to": "localhost",
-                    "vars": {"ansible_python_interpreter": sys.executable},
-                },
+                {name: arguments, "register": f"result_{number}", "check_mode": check, **FAILURE_IS_A_RESULT}
+                for number, (name, arguments, check) in enumerate(calls)
             ]
-            play = {"hosts": self.name, "gather_facts": False, "tasks": tasks, "vars": variables}
+            results = ", ".join(f"result_{number}" for number in range(len(calls)))
+            writing = {
+                "ansible.builtin.copy": {
+                    "content": f"{{{{ [{results}] | to_json }}}}",
+                    "dest": str(answer),
+                    "mode": "0600",
+                },
+                "delegate_to": "localhost",
+                "vars": {"ansible_python_interpreter": sys.executable},
+            }
+            play = {"hosts": self.name, "gather_facts": False, "tasks": [*tasks, writing], "vars": variables}
             book.write_text(json.dumps([play]))
-            path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-            done = subprocess.run(
-                [shutil.which("ansible-playbook", path=path), "-i", self.inventory, str(book)],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                timeout=240,
-                check=False,
-            )
-            assert answer.exists(), done.stdout
+            status, said = self.ansible(str(book))
+            assert answer.exists(), f"exit status {status}: {said}"
             return json.loads(answer.read_text())
+
+    def ansible(self, book, *arguments):
+        """Run ansible-playbook; return its exit status and output."""
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        done = subprocess.run(
+            [shutil.which("ansible-playbook", path=path), "-i", self.inventory, *arguments, book],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        return done.returncode, done.stdout
 
     def rlimit(self, check=False, **arguments):
         """Run ``rlimit``; return its result."""

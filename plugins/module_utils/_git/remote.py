@@ -85,7 +85,8 @@ def environment(access):
     if access.proxy:
         variables.update(http_proxy=access.proxy, https_proxy=access.proxy, HTTPS_PROXY=access.proxy)
         variables.update(no_proxy=None, NO_PROXY=None)
-    ssh = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=30"]
+    # A server that is gone without a word is noticed after a minute.
+    ssh = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=30", "-o", "ServerAliveInterval=15"]
     if access.ssh_key:
         ssh += ["-i", access.ssh_key, "-o", "IdentitiesOnly=yes"]
     if access.known_hosts:
