@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.integration.histories import generate, git
+
 ROOT = Path(__file__).resolve().parents[2]
 FAILURE_IS_A_RESULT = {"ignore_errors": True, "ignore_unreachable": True}
 LAB = (sys.executable, "-m", "lab")
@@ -114,6 +116,15 @@ def no_settings_of_the_user(monkeypatch, tmp_path):
     """Git without the configuration of whoever runs the tests."""
     for name, value in (("HOME", str(tmp_path)), ("GIT_CONFIG_NOSYSTEM", "1"), ("XDG_CONFIG_HOME", str(tmp_path))):
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="session")
+def ten_thousand(tmp_path_factory):
+    """A bare repository with 10,000 commits, merges, tags, renames and a large binary file; nobody changes it."""
+    path = generate(tmp_path_factory.mktemp("many") / "app.git", 10_000, big=1_000_000)
+    git(path, "config", "uploadpack.allowFilter", "true")
+    git(path, "repack", "-adbq")
+    return path
 
 
 @pytest.fixture(scope="session")
