@@ -3,6 +3,7 @@
 """``git_shallow`` killed at each step, out of disk, cut off, and beside others: the next run ends what was begun."""
 
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -44,6 +45,15 @@ def root(tmp_path_factory):
 def server(root):
     with web(root) as serving:
         yield serving
+
+
+@pytest.fixture(scope="module")
+def older(root, server, tmp_path_factory):
+    """A clone of an older version, made once; each run that is killed gets a copy of its own."""
+    path = tmp_path_factory.mktemp("older") / "app"
+    assert not shallow(entry_of(server, path, "v50"))["failed"]
+    assert git(path, "rev-parse", "HEAD") == git(root / "app.git", "rev-parse", "v50^{commit}")
+    return path
 
 
 def entry_of(server, dest, version="main", **more):
@@ -96,11 +106,11 @@ def test_a_clone_that_is_killed_at_each_step(root, server, tmp_path, delay):
     ("policy", "delay"),
     [("refuse", "before"), ("refuse", "0.02"), ("stash", "0.005"), ("discard", "0.005"), ("discard", "0.04")],
 )
-def test_an_update_that_is_killed_at_each_step(root, server, tmp_path, policy, delay):
+def test_an_update_that_is_killed_at_each_step(root, server, older, tmp_path, policy, delay):  # noqa: PLR0917 fixtures
     struck = 0
     for number in range(1, 9):
         dest = tmp_path / f"app{number}"
-        assert not shallow(entry_of(server, dest, "v50"))["failed"]
+        shutil.copytree(older, dest, symlinks=True)
         if policy != "refuse":
             (dest / "counter").write_text("mine")
         entry = entry_of(server, dest, local_changes=policy)

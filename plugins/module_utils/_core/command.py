@@ -57,8 +57,9 @@ def run(argv, timeout=30.0, ok=(0,), stdin=None, *, env=None, cwd=None, log=None
         else:
             out, err = process.communicate((stdin or "").encode("utf-8", "surrogateescape"), timeout=timeout)
     except subprocess.TimeoutExpired as error:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        if not talk:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
         raise ReconcileError(f"'{shown}' did not end within {timeout:g} s and was killed", cmd=list(argv)) from error
     out, err = (text.decode("utf-8", "surrogateescape") if isinstance(text, bytes) else text for text in (out, err))
     if log is not None:
@@ -75,12 +76,16 @@ def run(argv, timeout=30.0, ok=(0,), stdin=None, *, env=None, cwd=None, log=None
 
 
 def _conversation(process, talk, timeout):
-    """Return what ``talk`` returns, and what the command says on standard error."""
-    errors, late = [], []
+    """Return what ``talk`` returns, and what the command says on standard error; it has ended then.
+
+    :raises subprocess.TimeoutExpired: it did not end in time, and was killed.
+    """
+    late, errors = [], []
 
     def stop():
         late.append(True)
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has ended at this very moment
+            os.killpg(process.pid, signal.SIGKILL)
 
     hears = threading.Thread(target=lambda: errors.append(process.stderr.read()), daemon=True)
     timer = threading.Timer(timeout, stop)
@@ -93,9 +98,12 @@ def _conversation(process, talk, timeout):
             process.stdin.close()
         process.stdout.read()
         process.wait()
-        hears.join()
+    except BaseException:
+        stop()
+        raise
     finally:
         timer.cancel()
+    hears.join()
     if late:
         raise subprocess.TimeoutExpired(process.args, timeout)
     return found, errors[0]

@@ -19,8 +19,8 @@ LONG = 3600.0  # seconds that writing a working tree may take
 
 
 def directory_of(dest):
-    """Return the git directory of a checkout."""
-    return os.path.join(dest, maybe(dest, "rev-parse", "--git-dir"))
+    """Return the git directory of a checkout, which is no linked working tree and no submodule."""
+    return os.path.join(dest, ".git")
 
 
 def fill(wanted, state, commit):

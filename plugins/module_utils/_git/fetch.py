@@ -83,7 +83,7 @@ def _borrow(place, reference):
 
 def update(wanted, state, say):
     """Fetch for a clone that is there."""
-    directory = os.path.join(wanted.dest, maybe(wanted.dest, "rev-parse", "--git-dir"))
+    directory = checkout.directory_of(wanted.dest)
     with journal.written(directory, fetch=state.target.commit):
         try:
             more(wanted, state, say)
@@ -134,7 +134,7 @@ def _history(wanted, dest):
 
 
 def _is_shallow(dest):
-    return os.path.exists(os.path.join(dest, maybe(dest, "rev-parse", "--git-dir"), "shallow"))
+    return os.path.exists(os.path.join(checkout.directory_of(dest), "shallow"))
 
 
 def _fetch(wanted, state, say, *refspecs, history=None):

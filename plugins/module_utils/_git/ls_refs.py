@@ -54,7 +54,7 @@ def _talk(names, write, read):
     if read.readline() != b"\n":
         return old(listed) or None
     able = _message(read)
-    if able[:1] != ["version 2"]:
+    if not able or able[0] != "version 2":
         return None
     write.write(question(names, [line for line in able if line.startswith("object-format=")]))
     write.flush()
@@ -74,10 +74,13 @@ def _packet(line):
 
 
 def _message(read):
-    """Return the lines up to the next flush packet, or to the end."""
+    """Return the lines up to the next flush packet, or None where the answer is cut off or no message at all."""
     lines = []
     while True:
-        size = int(read.read(4) or b"0000", 16)
+        head = read.read(4)
+        if not re.match(rb"[0-9a-f]{4}\Z", head):
+            return None
+        size = int(head, 16)
         if size < 4:
             return lines
         lines.append(_text(read.read(size - 4)))
@@ -88,11 +91,11 @@ def _text(data):
 
 
 def answer(lines):
-    """Return ``{ref: id}`` of the lines of an answer; None for an error, which begins with C(ERR)."""
+    """Return ``{ref: id}`` of the lines of an answer; None for none, or an error, which begins with C(ERR)."""
+    if lines is None or any(line.startswith("ERR ") for line in lines):
+        return None
     found = {}
     for line in lines:
-        if line.startswith("ERR "):
-            return None
         oid, name, *more = line.split(" ")
         known = dict(one.split(":", 1) for one in more)
         head = known.get("symref-target") if name == "HEAD" else None
