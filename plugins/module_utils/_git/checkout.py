@@ -86,8 +86,13 @@ def _after(wanted, state):
     """Bring what belongs to the new files: submodules, and files of LFS."""
     if wanted.submodules != "none":
         submodules(wanted, state)
+    _large(wanted)
+
+
+def _large(wanted):
+    """Fetch the files of LFS where git has just written pointers."""
     if wanted.lfs and worktree.has_lfs() and worktree.uses_lfs(wanted.dest):
-        lfs(wanted, state)
+        lfs(wanted, None)
 
 
 def sparsify(wanted, _state):
@@ -118,7 +123,9 @@ def submodules(wanted, _state):
     arguments += ["--depth=1"] if wanted.submodules == "shallow" else []
     arguments += ["--force"] if wanted.local_changes == "discard" else []
     reach(wanted.dest, wanted, "submodule", "--quiet", "sync", "--recursive")
-    reach(wanted.dest, wanted, *arguments, timeout=LONG)
+    # Their files of LFS come along where git-lfs is set up for the user or the host (git-lfs-install(1)).
+    smudge = {"GIT_LFS_SKIP_SMUDGE": None} if wanted.lfs else {}
+    reach(wanted.dest, wanted, *arguments, timeout=LONG, env=smudge)
 
 
 def lfs(wanted, _state):
@@ -155,6 +162,7 @@ def stash(wanted, local):
     if local.changes or (wanted.untracked and local.untracked):
         arguments = ["stash", "save", "--quiet"] + (["--include-untracked"] if wanted.untracked else [])
         git(wanted.dest, *_identity(wanted.dest), *arguments, "hostcraft.linux.git_shallow", timeout=LONG)
+        _large(wanted)
 
 
 def _identity(dest):
@@ -175,3 +183,4 @@ def discard(wanted, local):
         git(wanted.dest, "reset", "--quiet", "--hard", timeout=LONG)
     if wanted.untracked and local.untracked:
         git(wanted.dest, "clean", "--quiet", "-ff", "-d", timeout=LONG)
+    _large(wanted)

@@ -12,6 +12,7 @@ Private to the collection; not a public interface.
 import re
 from functools import partial
 
+from . import urls
 from .git import git
 from .remote import reach
 from .targets import ABBREVIATED, FULL
@@ -38,7 +39,7 @@ def ask(wanted, since):
     if since < SINCE or not HTTP.match(wanted.repo):
         return None
     url = git("/", "ls-remote", "--get-url", "--", wanted.repo).strip()  # url.NAME.insteadOf (git-config(1))
-    if not HTTP.match(url):
+    if not HTTP.match(url) or urls.clean(url)[0] != url:  # what the configuration has put into it may be a secret
         return None
     helper = "remote-" + url.partition(":")[0]
     names = prefixes(wanted.version)

@@ -102,8 +102,9 @@ def reach(where, wanted, *arguments, **how):
     :raises ReconcileError: names the repository, and says what to do where the reason is known.
     """
     how.setdefault("timeout", wanted.timeout)
+    how["env"] = dict(environment(wanted.access), **how.get("env") or {})
     try:
-        return online(where, *options(wanted.access), *arguments, env=environment(wanted.access), **how)
+        return online(where, *options(wanted.access), *arguments, **how)
     except ReconcileError as error:
         said = error.details.get("stderr", "")
         reason = next((reason for pattern, reason in REASONS if re.search(pattern, said)), None)

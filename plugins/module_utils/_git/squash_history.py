@@ -9,6 +9,7 @@ import os
 import re
 import time
 from functools import partial
+from typing import Dict, Tuple
 
 from .._core import files
 from .._core.reconcile import ReconcileError
@@ -190,7 +191,8 @@ def _containing(path, oid):
 
 
 # What an id means never changes. So the second look, after a fold, need not ask for it again.
-_walks, _read = {}, {}
+_walks: Dict[tuple, Tuple[str, ...]] = {}
+_read: Dict[str, Dict[str, commits.Commit]] = {}
 
 
 def _walk(path, shallow, *arguments):
