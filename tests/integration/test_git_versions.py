@@ -68,14 +68,15 @@ def test_local_changes_and_sparse_trees(other, source, tmp_path):
     (dest / "counter").write_text("mine\n")
     (dest / "mine").write_text("mine\n")
     assert "2 changed files (counter, mine)" in shallow(**entry, untracked=True)["msg"]
-    four_beats(**dict(entry, version="main"), local_changes="stash", untracked=True)
+    later = {**entry, "version": "main"}
+    four_beats(**later, local_changes="stash", untracked=True)
     assert git(dest, "show", "stash@{0}:counter") == "mine"
     (dest / "counter").write_text("mine\n")
-    four_beats(**dict(entry, version="main"), local_changes="discard")
+    four_beats(**later, local_changes="discard")
     assert_is(dest, source, "main")
-    four_beats(**dict(entry, version="main"), sparse=["/src/", "/counter"], sparse_mode="patterns")
+    four_beats(**later, sparse=["/src/", "/counter"], sparse_mode="patterns")
     assert sorted(one.name for one in dest.iterdir()) == [".git", "counter", "src"]
-    four_beats(**dict(entry, version="main"))
+    four_beats(**later)
     assert_is(dest, source, "main")
 
 

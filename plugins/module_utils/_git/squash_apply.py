@@ -141,7 +141,7 @@ def _one_by_one(path, why, changes):
             done.append(change)
     except ReconcileError:
         for ref, new, old in reversed(done):
-            _one(path, why, ref, old, new)
+            _one(path, why, ref, new=old, old=new)
         raise
 
 
