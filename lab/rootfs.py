@@ -28,6 +28,7 @@ OPTIONS = (
 HOST_PACKAGES = (
     "python3",
     "openssh-server",
+    "git",
     "iproute2",
     "procps",
     "libpam-modules",

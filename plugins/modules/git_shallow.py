@@ -143,7 +143,9 @@ options:
         description: The path on the host of the certificates that C(https) servers are checked with.
         type: path
       proxy:
-        description: The proxy for C(http) and C(https).
+        description:
+          - The proxy for C(http) and C(https), with a name and a password in it if it wants them.
+          - It is used for all servers, whatever C(no_proxy) says in the environment.
         type: str
       verify:
         description:
@@ -175,8 +177,8 @@ options:
     type: int
     default: 8
 notes:
-  - Needs git on the host, and is tested with git 2.39. An option that the host's git is too old for is named together
-    with the version that brings it.
+  - Needs git on the host, and is tested with git 2.4 to 2.47. An option that the host's git is too old for is named
+    together with the version that brings it.
   - Set C(become_user) to the owner of the checkout. Git refuses to work in a repository of somebody else.
   - Objects that are no longer needed after a history was cut stay until C(git gc) removes them.
 seealso:

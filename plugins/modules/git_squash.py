@@ -150,7 +150,7 @@ options:
 notes:
   - The id of a new commit that is not signed depends on the declaration and the old commits only. Check mode shows it,
     and two clones that are squashed alike get the same commit.
-  - Needs git 1.8.5 or newer on the host.
+  - Needs git on the host, and is tested with git 2.4 to 2.47. O(branches[].push=with_lease) needs git 1.8.5.
 seealso:
   - module: hostcraft.linux.git_shallow
 """

@@ -142,39 +142,43 @@ def nothing_to_do(directory: Path) -> None:
 
 
 def squash(directory: Path) -> None:
-    """Fold many commits into one: the module as a play, against git rebase -i with an editor that writes fixup."""
+    """Fold many commits into one: the module, against git rebase -i with an editor that writes fixup.
+
+    Both alone, and each as the only task of a play, above an empty play.
+    """
     source = new(directory / "series")
     commit(source, "base", base="x")
     for number in range(FOLDED):
         commit(source, f"change {number}", **{f"f{number % 50}": str(number)})
-    theirs, old = directory / "theirs", git(source, "rev-parse", "HEAD")
-    shutil.copytree(source, theirs)
-    empty = play([], directory)
+    old = git(source, "rev-parse", "HEAD")
+    copies = [directory / f"copy{number}" for number in range(ROUNDS + 1)]
+    for one in copies:
+        shutil.copytree(source, one)
     inside = in_module(source)
-    git(source, "update-ref", "refs/heads/main", old)
-    task = {"hostcraft.linux.git_squash": {"branches": [{"path": str(source), "last": FOLDED}]}}
-    ours = [one - none for one, none in zip(play([task], directory), empty, strict=True)]
+    rebase = ["git", "-c", "user.name=x", "-c", "user.email=x@y", "rebase", "--quiet", "-i", f"HEAD~{FOLDED}"]
+    editors = {"GIT_SEQUENCE_EDITOR": "sed -i -e '2,$s/^pick/fixup/'", "GIT_EDITOR": "true"}
     used, began = cpu(), time.monotonic()
-    editor = "sed -i -e '2,$s/^pick/fixup/'"
-    git_rebase = ["git", "-c", "user.name=x", "-c", "user.email=x@y", "rebase", "--quiet", "-i", f"HEAD~{FOLDED}"]
-    subprocess.run(
-        git_rebase,
-        cwd=theirs,
-        env={**os.environ, "GIT_SEQUENCE_EDITOR": editor, "GIT_EDITOR": "true"},
-        timeout=900,
-        check=True,
-    )
-    peer = [cpu() - used, time.monotonic() - began]
-    same = git(source, "rev-parse", "HEAD^{tree}") == git(theirs, "rev-parse", "HEAD^{tree}")
+    subprocess.run(rebase, cwd=copies[0], env={**os.environ, **editors}, timeout=900, check=True)
+    alone = cpu() - used, time.monotonic() - began
+    ours = {"hostcraft.linux.git_squash": {"branches": [{"path": str(source), "last": FOLDED}]}}
+    rounds = []
+    for one in copies[1:]:
+        git(source, "update-ref", "refs/heads/main", old)
+        peer = {"ansible.builtin.command": {"argv": rebase, "chdir": str(one)}, "environment": editors}
+        rounds.append([play(tasks, directory) for tasks in ([], [ours], [peer])])
+    empty, *both = ([min(times) for times in zip(*plays, strict=True)] for plays in zip(*rounds, strict=True))
+    tasks = [[one - none for one, none in zip(best, empty, strict=True)] for best in both]
+    tree = git(source, "rev-parse", "HEAD^{tree}")
+    same = all(git(one, "rev-parse", "HEAD^{tree}") == tree for one in copies)
     print(f"\n{FOLDED} commits folded into one, against git rebase -i (target >= 20x; same files: {same})")
-    print(f"{'':28} {'ours':>9} {'rebase':>9} {'ratio':>8}")
-    for what, one, other in (
-        ("inside the module, CPU s", inside[0], peer[0]),
-        ("inside the module, wall s", inside[1], peer[1]),
-        ("a task with Ansible, CPU s", ours[0], peer[0]),
-        ("a task with Ansible, wall s", ours[1], peer[1]),
+    print(f"{'':34} {'ours':>9} {'rebase':>9} {'ratio':>8}")
+    for what, one, peer_s in (
+        ("the module against git, CPU s", inside[0], alone[0]),
+        ("the module against git, wall s", inside[1], alone[1]),
+        ("a task against a task, CPU s", tasks[0][0], tasks[1][0]),
+        ("a task against a task, wall s", tasks[0][1], tasks[1][1]),
     ):
-        print(f"{what:28} {one:9.3f} {other:9.3f} {other / one:7.1f}x")
+        print(f"{what:34} {one:9.3f} {peer_s:9.3f} {peer_s / one:7.1f}x")
 
 
 def in_module(source: Path) -> tuple[float, float]:

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.integration.histories import generate, git
+
 ROOT = Path(__file__).resolve().parents[2]
 FAILURE_IS_A_RESULT = {"ignore_errors": True, "ignore_unreachable": True}
 LAB = (sys.executable, "-m", "lab")
@@ -26,29 +28,44 @@ class Host(NamedTuple):
 
     def module(self, name, arguments, check=False, **variables):
         """Run one module over SSH; return its result, warnings, diff and failure included."""
+        return self.modules((name, arguments, check), **variables)[0]
+
+    def modules(self, *calls, **variables):
+        """Run several modules, each given as (name, arguments, check), in one play; return their results."""
         with tempfile.TemporaryDirectory() as directory:
-            book, answer = Path(directory) / "play.json", Path(directory) / "result.json"
+            book, answer = Path(directory) / "play.json", Path(directory) / "results.json"
             tasks = [
-                {name: arguments, "register": "result", "check_mode": check, **FAILURE_IS_A_RESULT},
-                {
-                    "ansible.builtin.copy": {"content": "{{ result | to_json }}", "dest": str(answer), "mode": "0600"},
-                    "delegate_to": "localhost",
-                    "vars": {"ansible_python_interpreter": sys.executable},
-                },
+                {name: arguments, "register": f"result_{number}", "check_mode": check, **FAILURE_IS_A_RESULT}
+                for number, (name, arguments, check) in enumerate(calls)
             ]
-            play = {"hosts": self.name, "gather_facts": False, "tasks": tasks, "vars": variables}
+            results = ", ".join(f"result_{number}" for number in range(len(calls)))
+            writing = {
+                "ansible.builtin.copy": {
+                    "content": f"{{{{ [{results}] | to_json }}}}",
+                    "dest": str(answer),
+                    "mode": "0600",
+                },
+                "delegate_to": "localhost",
+                "vars": {"ansible_python_interpreter": sys.executable},
+            }
+            play = {"hosts": self.name, "gather_facts": False, "tasks": [*tasks, writing], "vars": variables}
             book.write_text(json.dumps([play]))
-            path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-            done = subprocess.run(
-                [shutil.which("ansible-playbook", path=path), "-i", self.inventory, str(book)],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                timeout=240,
-                check=False,
-            )
-            assert answer.exists(), done.stdout
+            status, said = self.ansible(str(book))
+            assert answer.exists(), f"exit status {status}: {said}"
             return json.loads(answer.read_text())
+
+    def ansible(self, book, *arguments):
+        """Run ansible-playbook; return its exit status and output."""
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        done = subprocess.run(
+            [shutil.which("ansible-playbook", path=path), "-i", self.inventory, *arguments, book],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        return done.returncode, done.stdout
 
     def rlimit(self, check=False, **arguments):
         """Run ``rlimit``; return its result."""
@@ -92,6 +109,22 @@ def lab(*arguments):
     return subprocess.run(
         [*LAB, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=600, check=True
     ).stdout
+
+
+@pytest.fixture
+def no_settings_of_the_user(monkeypatch, tmp_path):
+    """Git without the configuration of whoever runs the tests."""
+    for name, value in (("HOME", str(tmp_path)), ("GIT_CONFIG_NOSYSTEM", "1"), ("XDG_CONFIG_HOME", str(tmp_path))):
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="session")
+def ten_thousand(tmp_path_factory):
+    """A bare repository with 10,000 commits, merges, tags, renames and a large binary file; nobody changes it."""
+    path = generate(tmp_path_factory.mktemp("many") / "app.git", 10_000, big=1_000_000)
+    git(path, "config", "uploadpack.allowFilter", "true")
+    git(path, "repack", "-adbq")
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,8 @@
 """``git_shallow`` killed at each step, out of disk, cut off, and beside others: the next run ends what was begun."""
 
 import os
+import shutil
+import signal
 import subprocess
 import threading
 
@@ -12,6 +14,7 @@ from tests.integration.git_servers import web
 from tests.integration.histories import commit, generate, git
 from tests.integration.modules import module, result, start
 
+pytestmark = pytest.mark.usefixtures("no_settings_of_the_user")
 BIG = 4_000_000  # bytes of a file that comes with main~60 and stays
 # In front of the real git. Only commands that write count; at the N-th, the module is killed: before the command, or
 # some time after it began, together with it and all that it started.
@@ -44,10 +47,13 @@ def server(root):
         yield serving
 
 
-@pytest.fixture(autouse=True)
-def no_settings_of_the_user(monkeypatch, tmp_path):
-    for name, value in (("HOME", str(tmp_path)), ("GIT_CONFIG_NOSYSTEM", "1"), ("XDG_CONFIG_HOME", str(tmp_path))):
-        monkeypatch.setenv(name, value)
+@pytest.fixture(scope="module")
+def older(root, server, tmp_path_factory):
+    """A clone of an older version, made once; each run that is killed gets a copy of its own."""
+    path = tmp_path_factory.mktemp("older") / "app"
+    assert not shallow(entry_of(server, path, "v50"))["failed"]
+    assert git(path, "rev-parse", "HEAD") == git(root / "app.git", "rev-parse", "v50^{commit}")
+    return path
 
 
 def entry_of(server, dest, version="main", **more):
@@ -76,10 +82,7 @@ def run_killed(tmp_path, entry, number, delay):
     (trap / "git").write_text(TRAP.format(git=real, log=log, number=number, delay=delay))
     (trap / "git").chmod(0o755)
     run = start("git_shallow", env={"PATH": f"{trap}:{os.environ['PATH']}"}, checkouts=[entry])
-    run.wait(timeout=60)
-    for stream in (run.stdout, run.stderr):
-        stream.close()
-    return run.returncode == -9
+    return run.wait(timeout=60) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("delay", ["before", "0.02"])
@@ -103,11 +106,11 @@ def test_a_clone_that_is_killed_at_each_step(root, server, tmp_path, delay):
     ("policy", "delay"),
     [("refuse", "before"), ("refuse", "0.02"), ("stash", "0.005"), ("discard", "0.005"), ("discard", "0.04")],
 )
-def test_an_update_that_is_killed_at_each_step(root, server, tmp_path, policy, delay):
+def test_an_update_that_is_killed_at_each_step(root, server, older, tmp_path, policy, delay):  # noqa: PLR0917 fixtures
     struck = 0
     for number in range(1, 9):
         dest = tmp_path / f"app{number}"
-        assert not shallow(entry_of(server, dest, "v50"))["failed"]
+        shutil.copytree(older, dest, symlinks=True)
         if policy != "refuse":
             (dest / "counter").write_text("mine")
         entry = entry_of(server, dest, local_changes=policy)

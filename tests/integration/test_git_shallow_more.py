@@ -9,27 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.checkouts import four_beats, shallow
 from tests.integration.git_servers import daemon, web
 from tests.integration.histories import commit, generate, git, new
-from tests.integration.modules import module
 
-
-@pytest.fixture(autouse=True)
-def no_settings_of_the_user(monkeypatch, tmp_path):
-    for name, value in (("HOME", str(tmp_path)), ("GIT_CONFIG_NOSYSTEM", "1"), ("XDG_CONFIG_HOME", str(tmp_path))):
-        monkeypatch.setenv(name, value)
-
-
-def shallow(check=False, **entry):
-    return module("git_shallow", check, checkouts=[dict(entry, dest=str(entry["dest"]))])
-
-
-def four_beats(**entry):
-    predicted, applied, again = shallow(check=True, **entry), shallow(**entry), shallow(**entry)
-    assert not applied["failed"], applied
-    assert (predicted["steps"], predicted["diff"]) == (applied["steps"], applied["diff"])
-    assert (again["failed"], again.get("steps")) == (False, []), again
-    return applied
+pytestmark = pytest.mark.usefixtures("no_settings_of_the_user")
 
 
 def ssh_key(path, name):
@@ -163,36 +147,6 @@ def test_partial_clones(tmp_path, filtered):
         assert len(server.requests) == 2, "a look at a partial clone must not fetch what is missing"
         four_beats(**entry)
         assert git(tmp_path / "app", "rev-list", "--objects", "--missing=print", "HEAD").count("?") == 0
-
-
-def test_https_with_a_certificate_of_its_own(tmp_path):
-    generate(tmp_path / "served/app.git", 3)
-    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run(
-        [
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "2",
-            "-keyout",
-            "key.pem",
-            "-out",
-            "ca.pem",
-            *names,
-        ],
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-    )
-    with web(tmp_path / "served") as server:
-        server.secure(tmp_path / "ca.pem", tmp_path / "key.pem")
-        entry = {"repo": f"{server.url}/app.git", "dest": tmp_path / "app"}
-        assert "certificate is not trusted; give ca_file" in shallow(**entry)["msg"]
-        four_beats(**entry, ca_file=str(tmp_path / "ca.pem"))
 
 
 def test_borrowed_objects_and_empty_directories(tmp_path):

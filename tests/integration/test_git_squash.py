@@ -330,6 +330,19 @@ def test_any_range_of_any_history_keeps_its_files(tmp_path):
     check()
 
 
+def test_most_of_ten_thousand_commits(ten_thousand, tmp_path):
+    git(tmp_path, "clone", "--quiet", "--bare", "--shared", str(ten_thousand), "many")
+    path, old = tmp_path / "many", git(ten_thousand, "rev-parse", "main")
+    four_beats(path, branch="main", last=9000, merges="fold")
+    assert git(path, "diff", old, "main") == ""
+    assert git(path, "rev-list", "--count", "--first-parent", "main") == "1001"
+    # Each of the 243 merges says nothing itself, and brings two commits.
+    assert git(path, "log", "-1", "--format=%B", "main").count("\n* Change ") == 8999 + 243 * (2 - 1)
+    git(path, "fsck", "--connectivity-only", "--no-dangling")
+    four_beats(path, state="restored", branch="main")
+    assert git(path, "rev-parse", "main") == old
+
+
 # A git in front of the real one: kills the whole task at the N-th command that writes.
 KILLER = """#!/bin/sh
 case "$*" in
@@ -352,12 +365,9 @@ def test_killed_at_each_write(published, tmp_path, spare):
     (trap / "git").write_text(KILLER.format(git=real, count=tmp_path / "count", spare=spare))
     (trap / "git").chmod(0o755)
     run = start("git_squash", branches=[entry], env={"PATH": f"{trap}:{os.environ['PATH']}"})
-    run.wait(timeout=60)
-    assert run.returncode == -signal.SIGKILL
+    assert run.wait(timeout=60) == -signal.SIGKILL
     with contextlib.suppress(ProcessLookupError):
         os.killpg(run.pid, signal.SIGKILL)
-    run.stdout.close()
-    run.stderr.close()
     assert git(published, "rev-parse", "feature") in (old, predicted)
     git(published, "fsck")
     finished = module("git_squash", branches=[entry])

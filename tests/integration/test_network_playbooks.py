@@ -3,26 +3,11 @@
 """The playbooks ``adopt_network`` and ``provision_network`` on namespace hosts."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 
 def play(host, name, *arguments):
     """Run a playbook of the collection on both hosts; return its exit status and output."""
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    program = shutil.which("ansible-playbook", path=path)
-    done = subprocess.run(
-        [program, "-i", host.inventory, "--limit", "first,second", *arguments, f"hostcraft.linux.{name}"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    return done.returncode, done.stdout
+    return host.ansible(f"hostcraft.linux.{name}", "--limit", "first,second", *arguments)
 
 
 def addresses(host):

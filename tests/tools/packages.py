@@ -13,9 +13,15 @@ Failed = (progress.StepFailed, record.LabError)
 
 def missing() -> list[str]:
     """Return the packages that the toolchain lacks; what the lab needs is the lab's to say."""
-    # gpg and openssl make the keys and certificates of the tests of git_shallow and git_squash.
-    # dot draws for the filter topology.
-    programs = {"git": "git", "gpg": "gnupg", "openssl": "openssl", "dot": "graphviz"}
+    programs = {
+        "git": "git",
+        "git-lfs": "git-lfs",
+        # gpg and openssl make the keys and certificates of the tests of git_shallow and git_squash.
+        "gpg": "gnupg",
+        "openssl": "openssl",
+        "patchelf": "patchelf",  # for git of other Debian releases, see gits.py
+        "dot": "graphviz",  # draws for the filter topology
+    }
     wanted = [package for program, package in programs.items() if not shutil.which(program)]
     # Debian splits ensurepip off its python3; every other build of Python has it.
     if importlib.util.find_spec("ensurepip") is None:

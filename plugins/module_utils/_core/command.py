@@ -8,6 +8,8 @@ Private to the collection; not a public interface.
 import os
 import signal
 import subprocess
+import threading
+from contextlib import suppress
 
 from .reconcile import ReconcileError
 
@@ -15,7 +17,7 @@ from .reconcile import ReconcileError
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def run(argv, timeout=30.0, ok=(0,), stdin=None, *, env=None, cwd=None, log=None):
+def run(argv, timeout=30.0, ok=(0,), stdin=None, *, env=None, cwd=None, log=None, talk=None):
     """Run ``argv`` and return what it printed on standard output.
 
     Bytes that are not UTF-8 survive in both directions (surrogateescape, PEP 383), as do line ends.
@@ -27,6 +29,8 @@ def run(argv, timeout=30.0, ok=(0,), stdin=None, *, env=None, cwd=None, log=None
     :param env: variables to set for the command; the value None takes one away.
     :param cwd: the directory in which it runs.
     :param log: list that gets what the command says on standard error, as one more text.
+    :param talk: ``talk(write, read)`` for a command that waits for an answer before it is told more. It gets the two
+        ends as binary streams, may meet their end at any time, and what it returns is returned here.
     :raises ReconcileError: the program is missing, ran too long, or failed. The message has the
         command and the last lines of its standard error; the details have ``cmd``, ``rc``, ``stderr``.
     """
@@ -48,12 +52,16 @@ def run(argv, timeout=30.0, ok=(0,), stdin=None, *, env=None, cwd=None, log=None
         where = f" in {cwd}" if cwd else ""
         raise ReconcileError(f"Cannot run '{argv[0]}'{where}: {error.strerror}", cmd=list(argv)) from error
     try:
-        out, err = process.communicate((stdin or "").encode("utf-8", "surrogateescape"), timeout=timeout)
+        if talk:
+            out, err = _conversation(process, talk, timeout)
+        else:
+            out, err = process.communicate((stdin or "").encode("utf-8", "surrogateescape"), timeout=timeout)
     except subprocess.TimeoutExpired as error:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        if not talk:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
         raise ReconcileError(f"'{shown}' did not end within {timeout:g} s and was killed", cmd=list(argv)) from error
-    out, err = (text.decode("utf-8", "surrogateescape") for text in (out, err))
+    out, err = (text.decode("utf-8", "surrogateescape") if isinstance(text, bytes) else text for text in (out, err))
     if log is not None:
         log.append(err)
     if process.returncode not in ok:
@@ -65,6 +73,40 @@ def run(argv, timeout=30.0, ok=(0,), stdin=None, *, env=None, cwd=None, log=None
             stderr=err,
         )
     return out
+
+
+def _conversation(process, talk, timeout):
+    """Return what ``talk`` returns, and what the command says on standard error; it has ended then.
+
+    :raises subprocess.TimeoutExpired: it did not end in time, and was killed.
+    """
+    late, errors = [], []
+
+    def stop():
+        late.append(True)
+        with suppress(ProcessLookupError):  # it has ended at this very moment
+            os.killpg(process.pid, signal.SIGKILL)
+
+    hears = threading.Thread(target=lambda: errors.append(process.stderr.read()), daemon=True)
+    timer = threading.Timer(timeout, stop)
+    hears.start()
+    timer.start()
+    found = None
+    try:
+        with suppress(BrokenPipeError):  # it has ended; its exit status and its errors say why
+            found = talk(process.stdin, process.stdout)
+            process.stdin.close()
+        process.stdout.read()
+        process.wait()
+    except BaseException:
+        stop()
+        raise
+    finally:
+        timer.cancel()
+    hears.join()
+    if late:
+        raise subprocess.TimeoutExpired(process.args, timeout)
+    return found, errors[0]
 
 
 def detach(argv):

@@ -12,15 +12,15 @@ from .._core import files
 from .._core.reconcile import ReconcileError
 from . import journal, worktree
 from .git import git, maybe
-from .remote import environment, options, reach
+from .remote import reach
 from .shallow_model import branch_of, standing, tracking
 
 LONG = 3600.0  # seconds that writing a working tree may take
 
 
 def directory_of(dest):
-    """Return the git directory of a checkout."""
-    return os.path.join(dest, maybe(dest, "rev-parse", "--git-dir"))
+    """Return the git directory of a checkout, which is no linked working tree and no submodule."""
+    return os.path.join(dest, ".git")
 
 
 def fill(wanted, state, commit):
@@ -86,30 +86,35 @@ def _after(wanted, state):
     """Bring what belongs to the new files: submodules, and files of LFS."""
     if wanted.submodules != "none":
         submodules(wanted, state)
-    if wanted.lfs and worktree.uses_lfs(wanted.dest) and worktree.has_lfs():
-        lfs(wanted, state)
+    _large(wanted)
+
+
+def _large(wanted):
+    """Fetch the files of LFS where git has just written pointers."""
+    if wanted.lfs and worktree.has_lfs() and worktree.uses_lfs(wanted.dest):
+        lfs(wanted, None)
 
 
 def sparsify(wanted, _state):
     """Make the working tree sparse as wanted, or full."""
     dest = wanted.dest
-    if wanted.sparse is None:
-        reach(dest, wanted, "sparse-checkout", "disable", timeout=LONG)
-        return
     # Where git has made a configuration for each working tree, that one wins (git-worktree(1)).
     own = maybe(dest, "config", "--local", "--bool", "extensions.worktreeConfig") == "true"
-    for key, value in (
-        ("core.sparseCheckoutCone", "true" if wanted.cone else "false"),
-        ("core.sparseCheckout", "true"),
-    ):
-        git(dest, "config", "--worktree" if own else "--local", key, value)
-    if wanted.cone:
+    scope = "--worktree" if own else "--local"
+    cone = wanted.sparse is not None and wanted.cone
+    git(dest, "config", scope, "core.sparseCheckoutCone", "true" if cone else "false")
+    git(dest, "config", scope, "core.sparseCheckout", "true")
+    if cone:
         lines = "".join(f"{line}\n" for line in wanted.sparse)
         reach(dest, wanted, "sparse-checkout", "set", "--stdin", stdin=lines, timeout=LONG)
         return
-    files.write(os.path.join(directory_of(dest), "info", "sparse-checkout"), "\n".join(wanted.sparse) + "\n")
+    # As it was done before there was "git sparse-checkout" (git-read-tree(1)), which works in every version.
+    patterns = ["/*"] if wanted.sparse is None else wanted.sparse
+    files.write(os.path.join(directory_of(dest), "info", "sparse-checkout"), "\n".join(patterns) + "\n")
     if maybe(dest, "rev-parse", "--verify", "--quiet", "HEAD"):
         reach(dest, wanted, "read-tree", "-m", "-u", "HEAD", timeout=LONG)
+    if wanted.sparse is None:
+        git(dest, "config", scope, "core.sparseCheckout", "false")
 
 
 def submodules(wanted, _state):
@@ -118,15 +123,15 @@ def submodules(wanted, _state):
     arguments += ["--depth=1"] if wanted.submodules == "shallow" else []
     arguments += ["--force"] if wanted.local_changes == "discard" else []
     reach(wanted.dest, wanted, "submodule", "--quiet", "sync", "--recursive")
-    reach(wanted.dest, wanted, *arguments, timeout=LONG)
+    # Their files of LFS come along where git-lfs is set up for the user or the host (git-lfs-install(1)).
+    smudge = {"GIT_LFS_SKIP_SMUDGE": None} if wanted.lfs else {}
+    reach(wanted.dest, wanted, *arguments, timeout=LONG, env=smudge)
 
 
 def lfs(wanted, _state):
     """Fetch the files of which only the pointer is here."""
     git(wanted.dest, "lfs", "install", "--local", "--skip-smudge")
-    git(
-        wanted.dest, *options(wanted.access), "lfs", "pull", wanted.remote, env=environment(wanted.access), timeout=LONG
-    )
+    reach(wanted.dest, wanted, "lfs", "pull", wanted.remote, timeout=LONG)
 
 
 def unlock(wanted, local):
@@ -157,6 +162,7 @@ def stash(wanted, local):
     if local.changes or (wanted.untracked and local.untracked):
         arguments = ["stash", "save", "--quiet"] + (["--include-untracked"] if wanted.untracked else [])
         git(wanted.dest, *_identity(wanted.dest), *arguments, "hostcraft.linux.git_shallow", timeout=LONG)
+        _large(wanted)
 
 
 def _identity(dest):
@@ -177,3 +183,4 @@ def discard(wanted, local):
         git(wanted.dest, "reset", "--quiet", "--hard", timeout=LONG)
     if wanted.untracked and local.untracked:
         git(wanted.dest, "clean", "--quiet", "-ff", "-d", timeout=LONG)
+    _large(wanted)

@@ -44,10 +44,9 @@ def look(wanted):
         return _no_repository(dest, directory)._replace(half_clone=half)
     # What git itself says of the place: a working tree of its own, not one that lies further up.
     top = maybe(dest, "rev-parse", "--show-toplevel")
-    where = maybe(dest, "rev-parse", "--git-dir")
     if top is None or os.path.realpath(top) != os.path.realpath(dest):
         return Local("broken", found="git does not take it for a repository")
-    return _repository(wanted, os.path.join(dest, where), half)
+    return _repository(wanted, directory, half)
 
 
 def _no_repository(dest, directory):
@@ -96,7 +95,7 @@ def _repository(wanted, directory, half):
     return local._replace(
         changes=changes,
         untracked=untracked,
-        own_commits=_own_commits(dest, (settings.get("hostcraft.commit") or [None])[-1]),
+        own_commits=_own_commits(dest, head, (settings.get("hostcraft.commit") or [None])[-1]),
         sparse=worktree.sparse(dest, directory, settings),
         cone=(settings.get("core.sparsecheckoutcone") or ["false"])[-1] == "true",
         submodules=worktree.stale_submodules(dest) if wanted.submodules != "none" else (),
@@ -116,8 +115,10 @@ def _settings(dest):
     return found
 
 
-def _own_commits(dest, deployed):
+def _own_commits(dest, head, deployed):
     """Return how many commits are on HEAD only: on no remote branch, no tag, and not put there by us."""
+    if head == deployed:
+        return 0
     known = [deployed] if deployed and maybe(dest, "cat-file", "-e", f"{deployed}^{{commit}}") is not None else []
     if maybe(dest, "rev-parse", "--verify", "--quiet", KEPT):
         known.append(KEPT)
@@ -153,14 +154,10 @@ def resolve(wanted, local, target):
 def compare(wanted, local, target):
     """Add to a :class:`Local` what it has of the target."""
     dest = wanted.dest
-    if local.kind != "repository" or maybe(dest, "cat-file", "-e", f"{target.commit}^{{tree}}") is None:
+    if local.kind != "repository" or (local.head != target.commit and not _is_whole(dest, local, target.commit)):
         return local
     tracked = maybe(dest, "rev-parse", "--verify", "--quiet", tracking(wanted, target))
-    # A fetch that was cut off can leave a commit without all that belongs to it; one that was not has set a ref.
-    known = ["HEAD"] if local.head else []
-    if maybe(dest, "rev-list", "--max-count=1", target.commit, "--not", "--all", *known) != "":
-        return local
-    boundary = set((files.read(os.path.join(dest, maybe(dest, "rev-parse", "--git-dir"), "shallow")) or "").split())
+    boundary = set((files.read(os.path.join(dest, ".git", "shallow")) or "").split())
     history = None
     if wanted.depth is not None:
         if wanted.depth == 0 and not boundary:
@@ -175,6 +172,17 @@ def compare(wanted, local, target):
         own = maybe(dest, "rev-list", "--count", f"refs/heads/{branch}", "--not", "--remotes", "--tags", target.commit)
         local = local._replace(own_commits=local.own_commits + int(own or 0))
     return local._replace(target=target.commit, tracked=tracked, history=history)
+
+
+def _is_whole(dest, local, commit):
+    """Tell whether a commit is here with all that belongs to it.
+
+    A fetch that was cut off can leave one without; one that was not has set a ref.
+    """
+    if maybe(dest, "cat-file", "-e", f"{commit}^{{tree}}") is None:
+        return False
+    known = ["HEAD"] if local.head else []
+    return maybe(dest, "rev-list", "--max-count=1", commit, "--not", "--all", *known) == ""
 
 
 def subjects(dest, old, new):

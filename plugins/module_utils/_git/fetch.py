@@ -83,7 +83,7 @@ def _borrow(place, reference):
 
 def update(wanted, state, say):
     """Fetch for a clone that is there."""
-    directory = os.path.join(wanted.dest, maybe(wanted.dest, "rev-parse", "--git-dir"))
+    directory = checkout.directory_of(wanted.dest)
     with journal.written(directory, fetch=state.target.commit):
         try:
             more(wanted, state, say)
@@ -134,7 +134,7 @@ def _history(wanted, dest):
 
 
 def _is_shallow(dest):
-    return os.path.exists(os.path.join(dest, maybe(dest, "rev-parse", "--git-dir"), "shallow"))
+    return os.path.exists(os.path.join(checkout.directory_of(dest), "shallow"))
 
 
 def _fetch(wanted, state, say, *refspecs, history=None):
@@ -162,13 +162,15 @@ def _commit(wanted, state, say):
         try:
             _fetch(wanted, state, say, refspec(wanted, state.target))
         except ReconcileError as error:
-            if NOT_ALLOWED not in error.details.get("stderr", ""):
+            # Before git 2.12 it said nothing at all, and ended with 1.
+            said, silent = error.details.get("stderr", ""), error.details.get("rc") == 1
+            if NOT_ALLOWED not in said and not (silent and not said.strip()):
                 raise
         else:
             return
     here = _search(wanted, state, say)
     git(dest, "update-ref", KEPT, here)
-    _cut(wanted, here)
+    _cut(wanted, state, here)
 
 
 def _search(wanted, state, say):
@@ -199,11 +201,16 @@ def _search(wanted, state, say):
     )
 
 
-def _cut(wanted, commit):
+def _cut(wanted, state, commit):
     """Make the history from a commit as deep as wanted, without asking the server."""
     if not wanted.depth:
         return
     lines = git(wanted.dest, "rev-list", "--parents", commit).splitlines()
     if wanted.depth < max(graph.levels(lines, commit).values()) + 1:
+        if state.git < (1, 9):
+            raise ReconcileError(
+                f"{wanted.dest}: to cut the history of a commit that the server does not give out needs git 1.9. Name "
+                "the branch or tag that has it, or set depth to 0"
+            )
         # From itself: git's own way of cutting a history, with its locks.
         online(wanted.dest, "fetch", "--quiet", "--no-tags", f"--depth={wanted.depth}", "--", ".", f"{KEPT}:{KEPT}")

@@ -8,7 +8,7 @@ Private to the collection; not a public interface.
 from concurrent.futures import ThreadPoolExecutor
 
 from .._core.reconcile import ReconcileError
-from . import checkout, clone, fetch, journal, remote, shallow_plan, signatures, targets, worktree
+from . import checkout, clone, fetch, journal, ls_refs, remote, shallow_plan, signatures, targets, worktree
 from .git import version
 from .shallow_model import State, Target
 
@@ -39,6 +39,7 @@ class Fleet:
         self._fetched = {}
         for one in wanted:
             shallow_plan.check_version(one, self._git)
+            remote.check_helpers(one, self._git)
 
     def observe(self):
         """Return the :class:`State` of every checkout, in order.
@@ -59,13 +60,16 @@ class Fleet:
         elif wanted.dest in self._fetched:  # the fetch has just said what the server has
             target = clone.fetched(wanted, self._fetched.pop(wanted.dest))
         else:
-            target = targets.target(wanted, remote.refs(wanted, clone.has_tag(wanted)))
+            refs = ls_refs.ask(wanted, self._git)
+            if refs is None:
+                refs = remote.refs(wanted, clone.has_tag(wanted))
+            target = targets.target(wanted, refs)
         target = clone.resolve(wanted, local, target)
         local = clone.compare(wanted, local, target)
         if local.target and local.head == target.commit:
             signatures.check(wanted, target, target.commit)
         warnings = ()
-        if wanted.lfs and local.kind == "repository" and worktree.uses_lfs(wanted.dest) and not worktree.has_lfs():
+        if wanted.lfs and local.kind == "repository" and not worktree.has_lfs() and worktree.uses_lfs(wanted.dest):
             warnings = (
                 f"{wanted.dest}: it has files of Git LFS, but this host has no git-lfs; only pointers are there",
             )

@@ -32,6 +32,8 @@ ALWAYS = dict(
     GIT_PAGER="cat",
     # A git that only looks must not take the index lock from somebody who works there (git-status(1)).
     GIT_OPTIONAL_LOCKS="0",
+    # A checkout writes pointers, whatever this host's configuration says; files that are wanted are fetched afterwards.
+    GIT_LFS_SKIP_SMUDGE="1",
     # In a partial clone every look at an object that is missing would fetch it; only what means to uses the network.
     GIT_ALLOW_PROTOCOL="none",
 )

@@ -9,7 +9,7 @@ import re
 import shlex
 
 from .._core.reconcile import ReconcileError
-from .git import online
+from .git import maybe, online
 from .targets import ABBREVIATED, FULL
 
 # Git runs this in a shell of its own, where the names below are in the environment and nowhere else
@@ -26,7 +26,12 @@ REASONS = (
         r"Host key verification failed",
         "ssh does not know the server's host key; give known_hosts, or accept_new_host_key",
     ),
+    (r"unsupported option \"accept-new\"", "accept_new_host_key needs OpenSSH 7.6 on this host; give known_hosts"),
     (r"Permission denied \(", "ssh was not let in; give ssh_key, the path of a key that the server accepts"),
+    (
+        r"\b407\b|Proxy Authentication",
+        "the proxy wants other credentials; write them into proxy, http://NAME:PASSWORD@HOST",
+    ),
     (
         r"terminal prompts disabled|Authentication failed|could not read Username",
         "the server wants other credentials; give username and password",
@@ -36,6 +41,23 @@ REASONS = (
     (r"does not support shallow", "the server cannot send a part of the history; use depth: 0"),
     (r"not found|does not appear to be a git repository|not exported", "there is no such repository for this user"),
 )
+
+
+def check_helpers(wanted, since):
+    """Refuse to hand a password to a git that cannot leave out the helpers of this host, which may store it.
+
+    :param since: the version of git; since 2.9 an empty helper takes back all others (gitcredentials(7)).
+    :raises ReconcileError: names the helper.
+    """
+    access = wanted.access
+    if since >= (2, 9) or (access.password is None and access.credential_helper is None):
+        return
+    found = maybe("/", "config", "--get-regexp", r"^credential\.(.*\.)?helper$")
+    if found:
+        raise ReconcileError(
+            f"{wanted.dest}: git before 2.9 cannot leave out {found.splitlines()[0]}, which would store the password. "
+            "Take it out of the configuration of this user and host, or use ssh_key"
+        )
 
 
 def options(access):
@@ -62,7 +84,9 @@ def environment(access):
         variables["GIT_SSL_CAINFO"] = access.ca_file  # which wins over http.sslCAInfo (git-config(1))
     if access.proxy:
         variables.update(http_proxy=access.proxy, https_proxy=access.proxy, HTTPS_PROXY=access.proxy)
-    ssh = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=30"]
+        variables.update(no_proxy=None, NO_PROXY=None)
+    # A server that is gone without a word is noticed after a minute.
+    ssh = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=30", "-o", "ServerAliveInterval=15"]
     if access.ssh_key:
         ssh += ["-i", access.ssh_key, "-o", "IdentitiesOnly=yes"]
     if access.known_hosts:
@@ -78,8 +102,9 @@ def reach(where, wanted, *arguments, **how):
     :raises ReconcileError: names the repository, and says what to do where the reason is known.
     """
     how.setdefault("timeout", wanted.timeout)
+    how["env"] = dict(environment(wanted.access), **how.get("env") or {})
     try:
-        return online(where, *options(wanted.access), *arguments, env=environment(wanted.access), **how)
+        return online(where, *options(wanted.access), *arguments, **how)
     except ReconcileError as error:
         said = error.details.get("stderr", "")
         reason = next((reason for pattern, reason in REASONS if re.search(pattern, said)), None)
@@ -100,31 +125,23 @@ def refs(wanted, is_tag=False):
     V(ref: NAME), and the branch has its own entry.
     """
     version = wanted.version
+    heads, tags = (f"refs/heads/{version}",), (f"refs/tags/{version}", f"refs/tags/{version}^{{}}")
     if version == "HEAD":
-        arguments = ["--symref", "--", wanted.repo, "HEAD"]
-    elif version.startswith("refs/heads/"):
-        arguments = ["--heads", "--", wanted.repo, version]
-    elif version.startswith("refs/tags/"):
-        arguments = ["--tags", "--", wanted.repo, version, version + "^{}"]
-    elif version.startswith("refs/"):
-        arguments = ["--", wanted.repo, version, version + "^{}"]
-    elif ABBREVIATED.match(version) and not FULL.match(version):
-        arguments = ["--heads", "--tags", "--", wanted.repo]
-    elif is_tag:
-        arguments = ["--heads", "--tags", "--", wanted.repo, f"refs/heads/{version}", *_tag(version)]
-    else:
-        arguments = ["--heads", "--", wanted.repo, f"refs/heads/{version}"]
-        return _ask(wanted, arguments) or _ask(wanted, ["--tags", "--", wanted.repo, *_tag(version)])
-    return _ask(wanted, arguments)
+        return _ask(wanted, ["--symref"], ["HEAD"])
+    if version.startswith("refs/"):
+        kinds = {"heads": ["--heads"], "tags": ["--tags"]}.get(version.split("/")[1], [])
+        return _ask(wanted, kinds, [version, version + "^{}"])
+    if ABBREVIATED.match(version) and not FULL.match(version):
+        return _ask(wanted, ["--heads", "--tags"], [])
+    if is_tag:
+        return _ask(wanted, ["--heads", "--tags"], heads + tags)
+    return _ask(wanted, ["--heads"], heads) or _ask(wanted, ["--tags"], tags)
 
 
-def _tag(name):
-    return f"refs/tags/{name}", f"refs/tags/{name}^{{}}"
-
-
-def _ask(wanted, arguments):
+def _ask(wanted, kinds, names):
+    """Ask for names. Before git 2.8, ls-remote knew no C(--); an address that begins with a minus is none."""
     found = {}
-    for line in reach("/", wanted, "ls-remote", *arguments).splitlines():
+    for line in reach("/", wanted, "ls-remote", *kinds, wanted.repo, *names).splitlines():
         value, _tab, ref = line.partition("\t")
         if value.startswith("ref: "):
             found["HEAD"] = value

@@ -77,6 +77,8 @@ def _checkout(entry, secrets):
     for name in ("repo", "version", "remote"):
         if not entry[name] or re.search(r"[\0\n]", entry[name]):
             raise ReconcileError(f"{name}: it is empty, or has a line end")
+    if repo.startswith("-"):
+        raise ReconcileError(f"repo {repo}: an address does not begin with a minus; write the whole path or URL")
     if not re.match(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z", entry["remote"]):
         raise ReconcileError("remote '{remote}': use letters, digits, '.', '_' and '-'".format(**entry))
     if entry["filter"] is not None and not FILTER.match(entry["filter"]):

@@ -16,9 +16,13 @@ NEEDS = (
     ("version: HEAD", (2, 8), lambda one: one.version == "HEAD"),
     ("filter", (2, 19), lambda one: one.filter),
     ("sparse_mode: cone", (2, 27), lambda one: one.sparse is not None and one.cone),
-    ("ssh_key, known_hosts", (2, 3), lambda one: one.access.ssh_key or one.access.known_hosts),
+    (
+        "ssh_key, known_hosts, accept_new_host_key",
+        (2, 3),
+        lambda one: one.access.ssh_key or one.access.known_hosts or one.access.accept_new_host_key,
+    ),
     ("verify with allowed_signers", (2, 34), lambda one: one.verify.allowed_signers),
-    ("verify", (2, 1), lambda one: one.verify.what != "none"),
+    ("verify", (2, 6), lambda one: one.verify.what != "none"),
     ("submodules: shallow", (1, 8, 4), lambda one: one.submodules == "shallow"),
 )
 # The steps that wait for the network come first, for all checkouts: they are carried out side by side.

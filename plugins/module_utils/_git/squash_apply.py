@@ -15,6 +15,8 @@ from . import commits
 from .git import git, maybe, online
 from .squash_model import BACKUPS
 
+USAGE = 129  # git's exit status for an option that it does not know
+NONE = "0" * 40  # no such ref (git-update-ref(1))
 PUSHING = 600.0  # seconds that a push may take
 
 
@@ -122,4 +124,29 @@ def _refs(path, why, *changes):
             lines.append(f"create {ref} {new}")
         else:
             lines.append(f"update {ref} {new} {old}")
-    git(path, "update-ref", "-m", why, "--stdin", stdin="\n".join(lines) + "\n")
+    try:
+        git(path, "update-ref", "-m", why, "--stdin", stdin="\n".join(lines) + "\n")
+    except ReconcileError as error:
+        if error.details.get("rc") != USAGE:
+            raise
+        _one_by_one(path, why, changes)
+
+
+def _one_by_one(path, why, changes):
+    """The same for a git before 1.8.5, without transactions: the backup comes first, and goes when the branch moved."""
+    done = []
+    try:
+        for change in changes:
+            _one(path, why, *change)
+            done.append(change)
+    except ReconcileError:
+        for ref, new, old in reversed(done):
+            _one(path, why, ref, new=old, old=new)
+        raise
+
+
+def _one(path, why, ref, new, old):
+    if new is None:
+        git(path, "update-ref", "-m", why, "-d", ref, old)
+    else:
+        git(path, "update-ref", "-m", why, ref, new, old or NONE)

@@ -8,11 +8,13 @@ Private to the collection; not a public interface.
 import os
 import re
 import time
+from functools import partial
+from typing import Dict, Tuple
 
 from .._core import files
 from .._core.reconcile import ReconcileError
 from . import commits
-from .git import git, maybe, online
+from .git import git, maybe, online, version
 from .squash_model import BACKUPS, Backup, Remote, State
 
 # What git keeps in a repository, or in a linked working tree, while something is going on (git-status(1)).
@@ -113,16 +115,16 @@ def _names(directory):
 def _with_range(wanted, state):
     """Add to a state what the range that is wanted has."""
     path, origin, base, named = state.path, state.origin, None, {}
-    walk = ["rev-list", "--first-parent"]
+    walk = partial(_walk, path, state.shallow)
     if wanted.since is not None:
         since = resolve(path, wanted.since)
         base = maybe(path, "merge-base", since, origin)
-        ids = git(path, *walk, origin, *([f"^{base}"] if base else [])).split()
+        ids = walk("--first-parent", origin, *([f"^{base}"] if base else []))
     elif wanted.last is not None:
-        ids = git(path, *walk, f"--max-count={wanted.last}", origin).split()
+        ids = walk("--first-parent", f"--max-count={wanted.last}", origin)
     else:
         named = {name: _named(path, name) for group in wanted.groups for name in (group.first, group.last)}
-        ids = git(path, *walk, origin).split()
+        ids = walk("--first-parent", origin)
         places = [place for place, oid in enumerate(ids) if oid in named.values()]
         ids = ids[: max(places) + 1] if places else ids
     chain = read(path, reversed(ids))
@@ -131,22 +133,14 @@ def _with_range(wanted, state):
     sides = {}
     for one in chain:
         if len(one.parents) > 1:
-            brought = git(
-                path,
-                "rev-list",
-                "--topo-order",
-                "--reverse",
-                *one.parents[1:],
-                f"^{one.parents[0]}",
-                *([f"^{base}"] if base else []),
-            )
-            sides[one.oid] = read(path, brought.split())
+            without = [f"^{oid}" for oid in (one.parents[0], base) if oid]
+            sides[one.oid] = read(path, walk("--topo-order", "--reverse", *one.parents[1:], *without))
     return state._replace(
         chain=chain,
         base=base,
         named=named,
         sides=sides,
-        entangled=_entangled(path, wanted, chain, base),
+        entangled=_entangled(walk, wanted, chain, base),
         published=_containing(path, chain[0].oid) if chain else (),
     )
 
@@ -176,7 +170,7 @@ def _named(path, name):
     return resolve(path, name)
 
 
-def _entangled(path, wanted, chain, base):
+def _entangled(walk, wanted, chain, base):
     """Return the merges that stay, and whose other side begins in a commit of the chain."""
     if not wanted.groups and not wanted.fixups:
         return ()
@@ -184,7 +178,7 @@ def _entangled(path, wanted, chain, base):
     found = []
     for one in chain:
         if len(one.parents) > 1:
-            reached = git(path, "rev-list", *one.parents[1:], *([f"^{base}"] if base else [])).split()
+            reached = walk(*one.parents[1:], *([f"^{base}"] if base else []))
             if inside.intersection(reached):
                 found.append(one.oid)
     return tuple(found)
@@ -196,33 +190,54 @@ def _containing(path, oid):
     return tuple(line.strip() for line in lines if " -> " not in line)
 
 
+# What an id means never changes. So the second look, after a fold, need not ask for it again.
+_walks: Dict[tuple, Tuple[str, ...]] = {}
+_read: Dict[str, Dict[str, commits.Commit]] = {}
+
+
+def _walk(path, shallow, *arguments):
+    """Return the ids that git-rev-list(1) prints, where the commits to begin and end with are given by their ids."""
+    key = (path, shallow, arguments)
+    if key not in _walks:
+        _walks[key] = tuple(git(path, "rev-list", *arguments).split())
+    return _walks[key]
+
+
 def read(path, ids):
-    """Return the commits with these ids, read by one git."""
-    ids = list(ids)
-    if not ids:
-        return ()
+    """Return the commits with these ids, those that are not known yet read by one git."""
+    known = _read.setdefault(path, {})
+    ids = tuple(ids)
+    missing = [oid for oid in ids if oid not in known]
+    if missing:
+        known.update(_batch(path, missing))
+    return tuple(known[oid] for oid in ids)
+
+
+def _batch(path, ids):
+    """Yield each id with its commit."""
     said = git(path, "cat-file", "--batch", stdin="\n".join(ids) + "\n").encode("utf-8", "surrogateescape")
-    found, place = [], 0
+    place = 0
     for oid in ids:
         end = said.index(b"\n", place)
         size = int(said[place:end].split()[2])
         text = said[end + 1 : end + 1 + size].decode("utf-8", "surrogateescape")
-        found.append(commits.parse(oid, text))
+        yield oid, commits.parse(oid, text)
         place = end + 1 + size + 1
-    return tuple(found)
 
 
 def _remote(path, ref, tip, backups):
     """Return the upstream branch as it is now, by one round trip."""
+    if version() < (1, 8, 5):
+        raise ReconcileError(f"{path}: push: with_lease needs git 1.8.5, this host has an older one; leave out push")
     branch = ref[len("refs/heads/") :]
     name = maybe(path, "config", "--get", f"branch.{branch}.remote") or "origin"
     there = maybe(path, "config", "--get", f"branch.{branch}.merge") or ref
-    if name == "." or maybe(path, "config", "--get", f"remote.{name}.url") is None:
+    if name == "." or name.startswith("-") or maybe(path, "config", "--get", f"remote.{name}.url") is None:
         raise ReconcileError(
             f"{branch} in {path}: it has no remote to be pushed to; set one by 'git branch --set-upstream-to', "
             "or leave out push"
         )
-    lines = online(path, "ls-remote", "--heads", "--", name, there, timeout=120.0).splitlines()
+    lines = online(path, "ls-remote", "--heads", name, there, timeout=120.0).splitlines()
     actual = next((line.split("\t")[0] for line in lines if line.split("\t")[1] == there), None)
     tracking = f"refs/remotes/{name}/{there[len('refs/heads/') :]}"
     seen = maybe(path, "rev-parse", "--verify", "--quiet", tracking)

@@ -75,8 +75,11 @@ def stale_submodules(dest):
 
 
 def uses_lfs(dest):
-    """Tell whether files of the checkout are kept by Git LFS."""
-    return "filter=lfs" in (files.read(os.path.join(dest, ".gitattributes")) or "")
+    """Tell whether files of the checkout are kept by Git LFS, by the attributes of any directory."""
+    if "filter=lfs" in (files.read(os.path.join(dest, ".gitattributes")) or ""):
+        return True
+    names = (".gitattributes", "*/.gitattributes")
+    return bool(maybe(dest, "grep", "--cached", "-l", "-F", "-e", "filter=lfs", "--", *names))
 
 
 def has_lfs():
@@ -86,7 +89,7 @@ def has_lfs():
 
 def missing_lfs(dest):
     """Return the names of files of which only the pointer is here."""
-    if not uses_lfs(dest) or not has_lfs():
+    if not has_lfs() or not uses_lfs(dest):
         return ()
     said = git(dest, "lfs", "ls-files", timeout=300.0)
     return tuple(line.split(" ", 2)[2] for line in said.splitlines() if line.split(" ", 2)[1] == "-")

@@ -19,6 +19,7 @@ IO_FILES = {
         "fleet.py",
         "git.py",
         "journal.py",
+        "ls_refs.py",
         "remote.py",
         "signatures.py",
         "squash_apply.py",

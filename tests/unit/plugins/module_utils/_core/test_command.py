@@ -58,3 +58,45 @@ def test_what_is_said_on_standard_error_is_kept():
     said = []
     assert run(["sh", "-c", "echo out; echo careful >&2"], log=said) == "out\n"
     assert said == ["careful\n"]
+
+
+def test_a_conversation():
+    def talk(write, read):
+        answers = []
+        for line in (b"one\n", b"two\n"):
+            write.write(line)
+            write.flush()
+            answers.append(read.readline())
+        return answers
+
+    said = []
+    script = 'read a; echo "1 $a"; read b; echo "2 $b" ; echo done >&2; cat'
+    assert run(["sh", "-c", script], talk=talk, log=said) == [b"1 one\n", b"2 two\n"]
+    assert said == ["done\n"]
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("echo no >&2; exit 3", "failed with exit status 3: no"),
+        ("exec sleep 60", "did not end within 0.3 s and was killed"),
+    ],
+)
+def test_a_conversation_that_comes_to_nothing(script, message):
+    def talk(write, read):
+        for _number in range(100):
+            write.write(b"x" * 4096)
+        write.flush()
+        return read.read()
+
+    with pytest.raises(ReconcileError) as error:
+        run(["sh", "-c", script], timeout=0.3, talk=talk)
+    assert message in str(error.value)
+
+
+def test_a_conversation_in_which_we_fail():
+    def talk(_write, _read):
+        raise ValueError("ours")
+
+    with pytest.raises(ValueError, match="ours"):
+        run(["sleep", "60"], talk=talk)

@@ -315,8 +315,12 @@ def test_addresses(url, expected, secrets):
         (WANT._replace(filter="blob:none"), (1, 8, 3), "filter needs git 2.19, this host has 1.8.3"),
         (WANT._replace(depth=None, since="x"), (1, 8, 3), "shallow_since needs git 2.11"),
         (WANT._replace(sparse=("x",)), (1, 8, 3), "sparse_mode: cone needs git 2.27"),
-        (WANT._replace(access=Access(ssh_key="/k")), (1, 8, 3), "ssh_key, known_hosts needs git 2.3"),
-        (WANT._replace(verify=Verify("commit")), (1, 8, 3), "verify needs git 2.1"),
+        (
+            WANT._replace(access=Access(ssh_key="/k")),
+            (1, 8, 3),
+            "ssh_key, known_hosts, accept_new_host_key needs git 2.3",
+        ),
+        (WANT._replace(verify=Verify("commit")), (1, 8, 3), "verify needs git 2.6"),
     ],
 )
 def test_an_old_git(want, version, message):
