@@ -22,7 +22,6 @@ from tests.tools import ansible_test, collection, packages, scenarios, venvs
 ROOT = collection.ROOT
 MODULES = ("plugins/modules", "plugins/module_utils")
 LIMIT = 40 * 60.0  # seconds after which something hangs
-ONLY_LAB = threading.Lock()
 GRACE = 60.0  # seconds that a program has to clean up after SIGTERM
 
 
@@ -140,6 +139,8 @@ LANES = (
 )
 STEPS = {name: step for lane in LANES for name, step in lane.items()}
 ON_HOSTS = {"lab", "demo", "molecule", "integration"}
+# What must not run at the same time: the lab's own tests look for traces on the whole machine.
+ALONE = ((threading.Lock(), {"lab", "integration"}),)
 
 
 class Results(dict):
@@ -179,8 +180,10 @@ def _work(lanes: list[deque], results: Results) -> None:
                 name = lane.popleft()
             except IndexError:
                 break
-            # The lab's own tests look for traces on the whole machine; while they run, nobody else starts hosts.
-            with ONLY_LAB if name in ON_HOSTS and "lab" not in results else contextlib.nullcontext():
+            with contextlib.ExitStack() as alone:
+                for lock, names in ALONE:
+                    if name in names:
+                        alone.enter_context(lock)
                 results[name] = _result(name)
 
 
