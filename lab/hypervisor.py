@@ -17,6 +17,7 @@ PACKAGES = (
     "qemu-utils",
     "dnsmasq-base",
     "iptables",
+    "busybox-static",  # of which the initramfs of the tiny guests is made (tests/integration)
 )
 SERVICES = (*rootfs.SERVICES, ("/usr/sbin/virtlogd",), ("/usr/sbin/libvirtd",))
 IMAGES = "/var/lib/libvirt/images"  # on the hypervisor: disks() of this lab instance

@@ -1,0 +1,131 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Definitions on a real libvirtd: unchanged ones, changed ones, what is kept, and what is removed with a domain."""
+
+from lab import tiny_guest
+
+RICH = """<domain type='qemu'><name>d-rich</name>
+<metadata><tags xmlns='https://hostcraft.io/xml/tags/1'><tag>red</tag></tags></metadata>
+<memory unit='MiB'>256</memory><vcpu>2</vcpu>
+<os><type machine='q35'>hvm</type></os><features><acpi/><apic/></features>
+<on_crash>preserve</on_crash>
+<devices>
+<disk type='file' device='disk'><driver name='qemu' type='raw'/>
+<source file='/var/lib/libvirt/images/d-rich.raw'/><target dev='vda' bus='virtio'/></disk>
+<interface type='bridge'><source bridge='lab0'/><model type='virtio'/></interface>
+<interface type='user'><model type='virtio'/></interface>
+<graphics type='vnc' port='-1' passwd='first'/><rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
+<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
+<serial type='pty'/><watchdog model='i6300esb'/></devices></domain>"""
+
+
+def test_four_beats_of_a_definition(clean):
+    predicted = clean.state(check=True, xml=RICH, state="defined", autostart=True)
+    assert clean.states() == {}
+    applied = clean.state(xml=RICH, state="defined", autostart=True)
+    assert predicted["steps"] == applied["steps"] == ["define d-rich", "set autostart of d-rich: on"]
+    assert predicted["diff"] == applied["diff"]
+    for check in (True, False):
+        again = clean.state(check=check, xml=RICH, state="defined", autostart=True)
+        assert (again["changed"], again["steps"]) == (False, [])
+    assert "Autostart:      enable" in clean.virsh("dominfo", "d-rich")
+    found = clean.info(name="d-*", definitions=True)["domains"][0]
+    assert (found["tags"], found["agent"]) == (["red"], True)
+    assert clean.state(tags=["red"], state="absent", check=True)["steps"] == ["undefine d-rich"]
+    assert clean.state(tags=["blue"], state="absent")["warnings"] == ["tag blue: no domain matches"]
+
+
+def test_a_changed_definition_keeps_identity_and_says_what_it_changes(clean):
+    clean.state(xml=RICH)
+    before = clean.virsh("dumpxml", "d-rich")
+    changed = RICH.replace(">256<", ">512<").replace("lab0", "lab1").replace("'first'", "'second'")
+    predicted = clean.state(check=True, xml=changed)
+    assert clean.virsh("dumpxml", "d-rich") == before
+    applied = clean.state(xml=changed)
+    assert predicted["steps"] == applied["steps"]
+    assert "source@bridge lab0 -> lab1" in applied["steps"][0]
+    assert "second" not in str(applied["steps"]) + str(applied["diff"])
+    assert clean.state(xml=changed)["changed"] is False
+    after = clean.virsh("dumpxml", "--security-info", "d-rich")
+    assert "passwd='second'" in after
+
+    def kept(text):
+        marks = ("<uuid", "<mac ", "<address type='pci'")
+        return sorted(line for line in text.splitlines() if any(mark in line for mark in marks))
+
+    assert kept(after) == kept(before)
+    foreign = after.replace("</devices>", "<sound model='ich9'/></devices>")
+    clean.virsh("define", "/dev/stdin", stdin=foreign)
+    assert "devices/sound" in clean.state(check=True, xml=changed)["steps"][0]
+
+
+def test_what_runs_otherwise_is_told(clean):
+    text = clean.define("d-run")
+    clean.virsh("start", "d-run")
+    assert clean.state(xml=text)["restart_required"] == {}
+    bigger = text.replace(f">{tiny_guest.MEMORY}<", ">160<")
+    for check in (True, False):
+        assert clean.state(check=check, xml=bigger)["restart_required"] == {"d-run": ["memory"]}
+    assert clean.info(name="d-run", definitions=True)["domains"][0]["restart_required"] == ["memory"]
+
+
+def test_a_transient_domain(clean):
+    text = tiny_guest.xml("d-gone")
+    clean.virsh("create", "/dev/stdin", stdin=text)
+    for state, message in (("saved", "transient"), ("shutoff", "transient")):
+        assert message in clean.state(name="d-gone", state=state)["msg"]
+    assert "transient" in clean.state(name="d-gone", autostart=True)["msg"]
+    result = clean.state(xml=text, state="running", autostart=True)
+    assert result["steps"] == ["define d-gone: make it persistent", "set autostart of d-gone: on"]
+    assert "Persistent:     yes" in clean.virsh("dominfo", "d-gone")
+
+
+def test_what_belongs_to_a_removed_domain(clean):
+    """A disk is deleted when it is named, snapshots are forgotten when that is said."""
+    clean.ssh(
+        "cd /var/lib/libvirt/images; for n in a b; do qemu-img create -q -f qcow2 d-$n.qcow2 1M; done; "
+        "virsh -q -c qemu:///system pool-create-as images dir --target /var/lib/libvirt/images"
+    )
+    disks = "".join(
+        f"<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>"
+        f"<source file='/var/lib/libvirt/images/d-{name}.qcow2'/><target dev='vd{name}' bus='virtio'/></disk>"
+        for name in "ab"
+    )
+    clean.state(xml=tiny_guest.xml("d-old").replace("<panic", disks + "<panic"))
+    clean.virsh("snapshot-create-as", "d-old", "first")
+    refused = clean.state(name="d-old", state="absent")
+    assert "d-old has snapshots" in refused["msg"]
+    leftovers = {"snapshots": "remove", "volumes": ["vda"]}
+    arguments = {"name": "d-old", "state": "absent", "leftovers": leftovers}
+    predicted = clean.state(check=True, **arguments)
+    applied = clean.state(**arguments)
+    assert predicted["steps"] == applied["steps"]
+    assert applied["steps"] == [
+        "undefine d-old",
+        "delete /var/lib/libvirt/images/d-a.qcow2: the disk vda of d-old",
+    ]
+    assert clean.ssh("ls /var/lib/libvirt/images/ | grep '^d-.*qcow2'").split() == ["d-b.qcow2"]
+    assert clean.state(**arguments)["changed"] is False
+    clean.ssh("virsh -q -c qemu:///system pool-destroy images; rm /var/lib/libvirt/images/d-b.qcow2")
+
+
+def test_evacuation_and_return(clean):
+    """Everything is off during the maintenance, and does afterwards what it did before."""
+    for name, words in (("e-run", ""), ("e-pause", ""), ("e-save", ""), ("e-off", "")):
+        clean.define(name, words)
+    clean.boot("e-run", "e-pause", "e-save")
+    clean.virsh("suspend", "e-pause")
+    clean.virsh("managedsave", "e-save")
+    clean.virsh("autostart", "e-off")
+    before = clean.states("e-")
+    book = "hostcraft.linux.evacuate_host"
+    clean.playbook(book, {"target": clean.name})
+    away = {"e-run": "saved", "e-pause": "saved", "e-save": "saved", "e-off": "shut off"}
+    assert clean.states("e-") == away
+    clean.playbook(book, {"target": clean.name})  # a second one forgets nothing
+    clean.playbook(book, {"target": clean.name, "restore": True})
+    assert clean.states("e-") == before
+    assert clean.ssh("ls /var/lib/hostcraft") == ""
+    declared = [{"name": "e-*", "state": "shutoff"}]
+    clean.playbook("hostcraft.linux.set_domains", {"target": clean.name, "domain_lifecycle_domains": declared})
+    assert set(clean.states("e-").values()) == {"shut off"}
