@@ -243,6 +243,9 @@ domains:
       description: The transitions that were carried out, which are fewer than planned when the guest was faster.
       type: list
       elements: str
+    changed:
+      description: Whether anything was done with it.
+      type: bool
     forced:
       description: Whether O(force_after) was needed.
       type: bool
@@ -256,7 +259,7 @@ domains:
       description: How long it took.
       type: float
   sample:
-    web1: {state: shutoff, path: [resume, shutdown], forced: false, failed: false, msg: "", seconds: 2.1}
+    web1: {state: shutoff, path: [resume, shutdown], changed: true, forced: false, failed: false, msg: "", seconds: 2.1}
 restart_required:
   description: What runs otherwise than its declared O(xml) says, by name of the domain.
   returned: success
@@ -282,29 +285,12 @@ remaining:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.argspec import compose
-from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import reconcile, reported
-from ansible_collections.hostcraft.linux.plugins.module_utils._libvirt import declare
-from ansible_collections.hostcraft.linux.plugins.module_utils._libvirt.fleet import Fleet, restart_required
-from ansible_collections.hostcraft.linux.plugins.module_utils._libvirt.plan import plan
-from ansible_collections.hostcraft.linux.plugins.module_utils._libvirt.session import Session
+from ansible_collections.hostcraft.linux.plugins.module_utils._libvirt import declare, task
 
 
 def main():
     module = AnsibleModule(**compose(declare.SELECTION, declare.OPTIONS))
-    with reported(module):
-        wanted = declare.wanted(module.params)
-        session = Session(module.params["uri"], patience=wanted.timeout)
-    with session:
-        fleet = Fleet(session, wanted)
-        result = reconcile(
-            module,
-            observe=fleet.observe,
-            plan=lambda state: plan(wanted, state),
-            apply=fleet.take,
-        )
-        with reported(module):
-            waiting = restart_required(session, wanted)
-    module.exit_json(domains=fleet.results, restart_required=waiting, **result)
+    module.exit_json(**task.run(module))
 
 
 if __name__ == "__main__":

@@ -29,13 +29,15 @@ class Failed(Exception):
 class Driver:
     """The steps of one domain, and what was done of them.
 
-    ``done`` are the names of the transitions that were carried out, ``forced`` whether one of them ended a guest
-    that did not obey, ``state`` the last state that was seen, ``refreshed`` whether it was booted anew.
+    ``done`` are the names of the transitions that were carried out, ``changed`` whether anything was, ``forced``
+    whether a guest was ended that did not obey, ``state`` the last state that was seen, ``refreshed`` whether it
+    was booted anew.
     """
 
     def __init__(self, session, wanted, name, uuid):
         self.name = name
         self.done = []
+        self.changed = False
         self.forced = False
         self.state = None
         self.refreshed = False
@@ -123,14 +125,17 @@ class Driver:
         finally:
             if watch is not None:
                 watch.cancel()
-        if not self.done or self.done[-1] != one.name:
+        self.changed = True
+        # A memory that was saved while its guest was paused comes up paused: going on is the rest of that very step.
+        is_rest = act.what.name == "restore" and one.name == "resume"
+        if not is_rest and self.done[-1:] != [one.name]:
             self.done.append(one.name)
         self._rests_until = time.monotonic() + one.rest
         return True
 
     def _judge(self, error, one, way):
         """Raise :class:`Failed` unless the state may have changed under the call, or may soon."""
-        code, said = error.get_error_code(), error.get_error_message() or str(error)
+        code, said = error.get_error_code(), self._session.refusal(error)
         libvirt = self._libvirt
         self._answer = said
         if code == libvirt.VIR_ERR_NO_DOMAIN:
@@ -145,8 +150,6 @@ class Driver:
             return
         if way.asked is not None:
             return  # a repeated request; the first one was taken
-        if code == libvirt.VIR_ERR_OPERATION_DENIED:
-            said += ". The connection is read-only: use a URI and an account that may change domains"
         raise Failed(f"cannot {one.verb} it: {said}")
 
     def _arguments(self, one, act):
@@ -208,6 +211,7 @@ class Driver:
         self.uuid = domain.UUIDString()
         self.state = self._look()
         self.done.append("define")
+        self.changed = True
 
     def _store(self, text):
         while True:
@@ -216,14 +220,15 @@ class Driver:
                 return connection.defineXMLFlags(text, 0)
             except self._libvirt.libvirtError as error:
                 if not self._session.lost(connection):
-                    raise Failed(f"its xml is refused: {error.get_error_message()}") from error
+                    raise Failed(f"its xml is refused: {self._session.refusal(error)}") from error
                 self._session.reopen(connection)
 
     def _call(self, function):
         try:
             self._session.read(lambda connection: function(connection.lookupByUUIDString(self.uuid)))
         except self._libvirt.libvirtError as error:
-            raise Failed(error.get_error_message() or str(error)) from error
+            raise Failed(self._session.refusal(error)) from error
+        self.changed = True
 
     def _delete(self, volume):
         """Delete a disk through the storage pool that it is in."""
@@ -238,6 +243,7 @@ class Driver:
                     "Define a pool for its directory, or remove the file by other means"
                 ) from error
             raise Failed(f"its disk {volume} cannot be deleted: {error.get_error_message()}") from error
+        self.changed = True
 
 
 class _Way:

@@ -19,7 +19,7 @@ ACTIVE = (RUNNING, PAUSED, PMSUSPENDED)
 
 
 class Fleet:
-    """What ``reconcile`` observes and changes: steps are handed over one by one and carried out together.
+    """What ``reconcile`` observes and changes.
 
     ``results`` maps the name of each domain that was changed to what was done and what came of it.
     """
@@ -28,36 +28,34 @@ class Fleet:
         self.results = {}
         self._session = session
         self._wanted = wanted
-        self._queues = {}
         self._refreshed = set()
         self._gone = set()
 
     def observe(self):
-        """Carry out what was handed over, then return the :class:`model.State`.
+        """Return the :class:`model.State`.
 
-        :raises ReconcileError: some domains failed; its message has a line for each, and the others are done.
+        :raises ReconcileError: it cannot be read.
         """
-        if self._queues:
-            self._run()
         wanted = self._wanted
-        state = survey.look(
-            self._session, wanted.targets, bool(wanted.leftovers.volumes), wanted.shutdown_by == ("agent",)
-        )
+        agents = wanted.shutdown_by == ("agent",)
+        with self._session.reading():
+            state = survey.look(self._session, wanted.targets, bool(wanted.leftovers.volumes), agents)
         chosen = tuple(
             (target, tuple(one._replace(refreshed=one.uuid in self._refreshed) for one in domains))
             for target, domains in state.chosen
         )
         return State(chosen, state.used, tuple(sorted(self._gone)))
 
-    def take(self, step):
-        """Take over a step. Nothing can undo it: a guest that was stopped cannot be made to run on."""
-        self._queues.setdefault(step.data.name, deque()).append(step)
+    def apply(self, steps):
+        """Drive all domains, ``parallelism`` at a time. Nothing is undone: a guest that was stopped cannot run on.
 
-    def _run(self):
-        """Drive all domains, ``parallelism`` at a time."""
+        :raises ReconcileError: some domains failed; its message has a line for each, and the others are done.
+        """
         self._session.listen()
-        todo = deque(self._queues.items())
-        self._queues = {}
+        queues = {}
+        for step in steps:
+            queues.setdefault(step.data.name, []).append(step)
+        todo = deque(queues.items())
         workers = [
             threading.Thread(target=self._work, args=(todo,), daemon=True)
             for _number in range(min(self._wanted.parallelism, len(todo)))
@@ -74,6 +72,7 @@ class Fleet:
                     + ["{}: {}".format(name, one["msg"]) for name, one in failed.items()]
                 ),
                 domains=self.results,
+                changed=any(one["changed"] for one in self.results.values()),
             )
 
     def _work(self, todo):
@@ -103,6 +102,7 @@ class Fleet:
         return {
             "state": driver.state,
             "path": list(driver.done),
+            "changed": driver.changed,
             "forced": driver.forced,
             "failed": bool(message),
             "msg": message,
@@ -113,11 +113,14 @@ class Fleet:
 def restart_required(session, wanted):
     """Return ``{name: paths}`` of the domains that run with something else than their declared xml."""
     found = {}
-    for target, domains in survey.look(session, [one for one in wanted.targets if one.xml is not None]).chosen:
-        for one in domains:
-            live = survey.xml(session, one.uuid, inactive=False, secure=True) if one.state in ACTIVE else None
-            if live is not None:
-                paths = definition.restart_required(target.xml, live)
+    defined = [one for one in wanted.targets if one.xml is not None]
+    if not defined:
+        return found
+    with session.reading():
+        for target, domains in survey.look(session, defined).chosen:
+            for one in domains:
+                live = survey.xml(session, one.uuid, inactive=False, secure=True) if one.state in ACTIVE else None
+                paths = definition.restart_required(target.xml, live) if live is not None else ()
                 if paths:
                     found[one.name] = paths
     return found

@@ -66,7 +66,8 @@ TRANSITIONS = (
         "start_paused", "start", (SHUTOFF,), PAUSED, "createWithFlags", ("VIR_DOMAIN_START_PAUSED",), 10,
         detail="paused before its first instruction",
     ),
-    # An image that was saved while the guest was paused comes up paused; the way on from there is "resume".
+    # An image that was saved while the guest was paused comes up paused. Nothing tells that before, so that resuming
+    # it is part of this transition.
     Transition("restore", "restore", (SAVED,), RUNNING, "createWithFlags", cost=10, detail="from its saved memory"),
     Transition(
         "restore_paused", "restore", (SAVED,), PAUSED, "createWithFlags", ("VIR_DOMAIN_START_PAUSED",), 10,

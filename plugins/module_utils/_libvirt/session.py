@@ -6,6 +6,9 @@ Private to the collection; not a public interface.
 """
 
 import contextlib
+import grp
+import os
+import re
 import sys
 import threading
 import time
@@ -13,6 +16,8 @@ import time
 from .._core.reconcile import ReconcileError
 
 PAUSE = 0.25  # seconds between attempts to connect again
+# A remote host that goes away without a word is noticed after so many unanswered questions, so many seconds apart.
+KEEPALIVE = (5, 6)
 PACKAGES = (
     "python3-libvirt on Debian, Ubuntu, Fedora, RHEL and openSUSE, libvirt-python on Arch, "
     "py3-libvirt on Alpine, dev-python/libvirt-python on Gentoo"
@@ -96,6 +101,21 @@ class Session:
                     raise
                 self.reopen(connection)
 
+    def refusal(self, error):
+        """Return why libvirt refused a call, and what to do about a connection that may only read."""
+        said = error.get_error_message() or str(error)
+        if error.get_error_code() == self.libvirt.VIR_ERR_OPERATION_DENIED:
+            said += ". The connection is read-only: use a URI and an account that may change domains"
+        return said
+
+    @contextlib.contextmanager
+    def reading(self):
+        """Turn an error of libvirt in the body into a :class:`ReconcileError`."""
+        try:
+            yield
+        except self.libvirt.libvirtError as error:
+            raise ReconcileError(f"Cannot read the domains of {self.uri}: {self.refusal(error)}") from error
+
     def lost(self, connection=None):
         """Tell whether a connection (that of now, if none is named) has broken."""
         connection = connection or self._connection
@@ -146,6 +166,8 @@ class Session:
         with contextlib.suppress(self.libvirt.libvirtError):
             for kind in (self.libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self.libvirt.VIR_DOMAIN_EVENT_ID_REBOOT):
                 self._connection.domainEventRegisterAny(None, kind, self._take_in, kind)
+        with contextlib.suppress(self.libvirt.libvirtError):  # a driver in this very process has nothing to ask
+            self._connection.setKeepAlive(*KEEPALIVE)
 
     def _take_in(self, _connection, domain, *details):
         """Note one event; its kind was given as the last argument at registration."""
@@ -166,11 +188,20 @@ class Session:
         elif "ermission denied" in reason or "authentication" in reason or "polkit" in reason:
             hints.append(
                 "This account may not use it: run the task with 'become: true', or put the account into the group "
-                "that owns the socket (libvirt on most distributions)"
+                f"that owns the socket ({_owner(reason)})"
             )
         elif "no connection driver" in reason:
             hints.append("This libvirt does not know that kind of URI: install its driver, or correct 'uri'")
         return ". ".join([f"Cannot connect to libvirt at {self.uri}: {reason}", *hints])
+
+
+def _owner(reason):
+    """Return the group of the socket that an error of libvirt names."""
+    named = re.search("'(/[^']+)'", reason)
+    try:
+        return grp.getgrgid(os.stat(named.group(1)).st_gid).gr_name
+    except (AttributeError, OSError, KeyError):  # no path in it, out of reach, or a group without a name
+        return "libvirt on most distributions"
 
 
 class Listener:
