@@ -37,5 +37,5 @@ def answers(host: record.Record) -> bool:
 
 
 def _run(host: record.Record, options: dict) -> dict:
-    argv = ["python3", "-I", f"{INSIDE}/lab/drive.py", INSIDE, json.dumps(options)]
+    argv = ["env", f"PYTHONPATH={INSIDE}", "python3", "-s", f"{INSIDE}/lab/drive.py", json.dumps(options)]
     return json.loads(namespaces.run_inside(host.pid, argv, PATIENCE))

@@ -1,15 +1,13 @@
 # SPDX-FileCopyrightText: hostcraft.linux contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run on the hypervisor: the task of ``libvirt_domain_state``. Arguments: where its code is, its options as JSON."""
+"""Run on the hypervisor: the task of ``libvirt_domain_state``. The argument is its options as JSON."""
 
 import json
 import sys
 
-sys.path.insert(0, sys.argv[1])
-
-from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError  # noqa: E402
-from ansible_collections.hostcraft.linux.plugins.module_utils._libvirt import declare, survey, task  # noqa: E402
-from ansible_collections.hostcraft.linux.plugins.module_utils._libvirt.session import Session  # noqa: E402
+from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError
+from ansible_collections.hostcraft.linux.plugins.module_utils._libvirt import declare, survey, task
+from ansible_collections.hostcraft.linux.plugins.module_utils._libvirt.session import Session
 
 
 class Caller:
@@ -32,7 +30,7 @@ class Caller:
 
 def main() -> None:
     """Print the result as JSON, or the states of all domains when "read" is asked for."""
-    options = json.loads(sys.argv[2])
+    options = json.loads(sys.argv[1])
     try:
         if options.get("read"):
             with Session("qemu:///system", read_only=True) as session, session.reading():
@@ -44,4 +42,5 @@ def main() -> None:
     sys.stdout.write(json.dumps(result))
 
 
-main()
+if __name__ == "__main__":
+    main()

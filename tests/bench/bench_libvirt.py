@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 os.environ["HOSTCRAFT_LAB"] = "bench"
 
-from lab import hypervisor, tiny_guest
+from lab import domains, hypervisor, tiny_guest
 
 DOMAINS, SAMPLE, GUESTS = 1000, 20, 20
 URI = "test+unix:///default"
@@ -31,29 +31,15 @@ for number in range({DOMAINS}):
 open("/run/keeper", "w").close()
 signal.pause()
 """
-# The module without Ansible around it: from the options to the end of the last look.
-IN_MODULE = (
-    """
-import sys, time, types
-for name in ("ansible_collections", "ansible_collections.hostcraft", "ansible_collections.hostcraft.linux"):
-    sys.modules[name] = types.ModuleType(name)
-    sys.modules[name].__path__ = ["/root/bench"]
-from ansible_collections.hostcraft.linux.plugins.module_utils._libvirt.fleet import Fleet
-from ansible_collections.hostcraft.linux.plugins.module_utils._libvirt.model import Target, Wanted
-from ansible_collections.hostcraft.linux.plugins.module_utils._libvirt.plan import plan
-from ansible_collections.hostcraft.linux.plugins.module_utils._libvirt.session import Session
+# The task without Ansible around it: from its options to the end of its last look.
+IN_MODULE = f"""
+import sys, time
+sys.path[:0] = ["{domains.INSIDE}", "{domains.INSIDE}/lab"]
+from drive import Caller, task
 began = time.perf_counter()
-wanted = Wanted((Target("web-*", goal=sys.argv[1]),))
-with Session("%s") as session:
-    fleet = Fleet(session, wanted)
-    steps = plan(wanted, fleet.observe()).steps
-    for step in steps:
-        fleet.take(step)
-    left = plan(wanted, fleet.observe()).steps if steps else ()
-print(time.perf_counter() - began, len(steps), len(left))
+result = task.run(Caller({{"name": ["web-*"], "state": sys.argv[1], "uri": "{URI}"}}))
+print(time.perf_counter() - began, len(result["steps"]))
 """
-    % URI
-)
 
 
 def lab(*arguments: str) -> str:
@@ -86,9 +72,9 @@ def play(tasks: list[dict], inventory: str) -> float:
 
 def in_module(state: str, expected: int) -> float:
     """Return the seconds inside the module; end the benchmark when it did something else than it should."""
-    took, steps, left = ssh(f"python3 /root/bench/run.py {state}").split()
-    if (int(steps), int(left)) != (expected, 0):
-        sys.exit(f"{steps} steps and {left} left, not {expected} and 0")
+    took, steps = ssh(f"python3 /root/in_module.py {state}").split()
+    if int(steps) != expected:
+        sys.exit(f"{steps} steps, not {expected}")
     return float(took)
 
 
@@ -102,9 +88,7 @@ def row(what: str, mine: float, other: float, target: str = "") -> None:
 
 def bulk(inventory: str) -> None:
     """1000 domains of the test driver."""
-    tree = subprocess.run(["tar", "c", "plugins"], cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
-    ssh("mkdir -p /root/bench && tar x -C /root/bench", tree)
-    ssh("cat > /root/bench/run.py", IN_MODULE.encode())
+    ssh("cat > /root/in_module.py", IN_MODULE.encode())
     ssh("cat > /root/keeper.py; rm -f /run/keeper", KEEPER.encode())
     ssh("setsid python3 /root/keeper.py >/dev/null 2>&1 </dev/null & while ! test -e /run/keeper; do sleep 0.1; done")
     row(
@@ -114,7 +98,7 @@ def bulk(inventory: str) -> None:
     in_module("shutoff", DOMAINS)
     empty = play([{"ansible.builtin.ping": {}}], inventory)
     task = play([*ours("running")], inventory)
-    ssh("python3 /root/bench/run.py shutoff")
+    in_module("shutoff", DOMAINS)
     peer = {"community.libvirt.virt": {"name": "{{ item }}", "state": "running", "uri": URI}}
     loop = {**peer, "loop": [f"web-{number:04d}" for number in range(SAMPLE)]}
     sample = play([loop], inventory)

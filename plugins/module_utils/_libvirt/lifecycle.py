@@ -93,7 +93,7 @@ TRANSITIONS = (
     # libvirt says "running" at once, the guest still wakes its devices, and a press of its button is lost meanwhile.
     Transition("wake", "wake", (PMSUSPENDED,), RUNNING, "pMWakeup", cost=2, rest=3.0),
     # From RUNNING only: paused, the request would stay pending; asleep, a reset leaves it asleep for ever.
-    Transition("reboot", "reboot", (RUNNING,), REBOOTED, "reboot", cost=10),
+    Transition("reboot", "reboot", (RUNNING,), REBOOTED, "reboot", cost=10, again=15.0),
     Transition("reset", "reset", (RUNNING,), RESET, "reset", loses=MEMORY),
     Transition("undefine", "undefine", (SHUTOFF,), ABSENT, "undefineFlags", needs=(PERSISTENT,)),
 )  # fmt: skip

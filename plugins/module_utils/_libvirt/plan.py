@@ -69,20 +69,19 @@ def _domain(wanted, target, domain, state):
     """Plan one domain: its definition first, then autostart, then the way to its state, then its volumes."""
     acts, old, new = [], {}, {}
     facts = Facts(domain.persistent, domain.agent, False, wanted.allow_data_loss, wanted.start_to_save)
-    source = domain.state
+    begin = domain.state
     act = Act(domain.name, domain.uuid, "", target.goal)
     if target.xml is not None and target.goal != ABSENT:
         facts = facts._replace(agent=domain.agent or definition.has_agent(target.xml))
         acts.extend(_define(target, domain, act, old, new))
         facts = facts._replace(persistent=True)
-        source = SHUTOFF if source == ABSENT else source
-    done = target.goal in (REBOOTED, RESET) and domain.refreshed
-    way = () if done else path(domain.name, source, target.goal, facts)
+        begin = SHUTOFF if begin == ABSENT else begin
+    way = () if target.goal in (REBOOTED, RESET) and domain.refreshed else _way(target, domain, facts)
     if target.autostart is not None and target.goal != ABSENT:
         acts.extend(_autostart(target, domain._replace(persistent=facts.persistent), act, old, new))
     acts.extend(_move(wanted, one, domain, act, facts) for one in way)
-    if way or source != domain.state:
-        old["state"], new["state"] = domain.state, (way[-1].target if way else source)
+    if way or begin != domain.state:
+        old["state"], new["state"] = domain.state, (way[-1].target if way else begin)
         new["state"] = RUNNING if new["state"] in (REBOOTED, RESET) else new["state"]
         if old["state"] == new["state"]:
             new["state"] += " (booted anew)"
@@ -90,6 +89,13 @@ def _domain(wanted, target, domain, state):
         acts.extend(_volumes(wanted, domain, act, state))
         _check_leftovers(wanted, domain)
     return Plan({domain.name: old}, {domain.name: new}, tuple(acts))
+
+
+def _way(target, domain, facts):
+    """Return the transitions to the goal; to define the domain is a step of its own (see _define)."""
+    if domain.state != ABSENT or target.goal == ABSENT:
+        return path(domain.name, domain.state, target.goal, facts)
+    return path(domain.name, ABSENT, target.goal, facts._replace(xml=True))[1:]
 
 
 def _define(target, domain, act, old, new):

@@ -29,6 +29,17 @@ signal.pause()
 """
 
 
+# What virsh shows of all domains: identifier, name and state of each, then the names of those that are saved.
+STATES = "virsh -q -c qemu:///system list --all; echo saved; virsh -q -c qemu:///system list --all --name --with-managed-save"
+
+
+def states_of(text):
+    """Return ``{name: state}`` from what STATES has printed."""
+    listed, _mark, saved = text.replace("\r", "").partition("saved\n")
+    found = {line.split()[1]: line.split(None, 2)[2].strip() for line in listed.splitlines() if line.strip()}
+    return {**found, **dict.fromkeys(saved.split(), "saved")}
+
+
 class Hypervisor(NamedTuple):
     """The host: what Ansible does with it over SSH, and what its own tools say."""
 
@@ -51,22 +62,41 @@ class Hypervisor(NamedTuple):
         assert done.returncode == expect, done.stdout
         return done.stdout
 
-    def module(self, name, arguments, check=False, timeout=180):
-        """Run one module; return its result, warnings, diff and failure included."""
+    def results(self, tasks, timeout=180):
+        """Run tasks, ``{name: task}``, in one play; return what each of them returned, a failure included."""
         with tempfile.TemporaryDirectory() as directory:
             answer = Path(directory) / "result.json"
-            keep = {"content": "{{ result | to_json }}", "dest": str(answer), "mode": "0600"}
-            tasks = [
-                {name: arguments, "register": "result", "check_mode": check, **FAILURE_IS_A_RESULT},
-                {
-                    "ansible.builtin.copy": keep,
-                    "delegate_to": "localhost",
-                    "vars": {"ansible_python_interpreter": sys.executable},
-                },
-            ]
-            output = self.play(tasks, timeout=timeout)
+            play = [{**task, "register": name, **FAILURE_IS_A_RESULT} for name, task in tasks.items()]
+            answers = ", ".join(f"'{name}': {name}" for name in tasks)
+            keep = {"content": f"{{{{ {{{answers}}} | to_json }}}}", "dest": str(answer), "mode": "0600"}
+            here = {"delegate_to": "localhost", "vars": {"ansible_python_interpreter": sys.executable}}
+            output = self.play([*play, {"ansible.builtin.copy": keep, **here}], timeout=timeout)
             assert answer.exists(), output
             return json.loads(answer.read_text())
+
+    def module(self, name, arguments, check=False, timeout=180):
+        """Run one module; return its result, warnings, diff and failure included."""
+        return self.results({"result": {name: arguments, "check_mode": check}}, timeout)["result"]
+
+    def beats(self, arguments, again, during="true"):
+        """Predict and apply ``arguments`` and then apply ``again``, in one play with what virsh sees in between.
+
+        ``during`` is a shell command that is run before it is applied. Returns the results ``predicted``, ``applied``
+        and ``again``, and the states ``before``, ``untouched`` (after the prediction) and ``after``.
+        """
+        look = {"ansible.builtin.raw": STATES}
+        found = self.results(
+            {
+                "before": look,
+                "predicted": {MODULE: arguments, "check_mode": True},
+                "untouched": look,
+                "during": {"ansible.builtin.raw": during},
+                "applied": {MODULE: arguments},
+                "after": look,
+                "again": {MODULE: again},
+            }
+        )
+        return {**found, **{name: states_of(found[name]["stdout"]) for name in ("before", "untouched", "after")}}
 
     def state(self, check=False, **arguments):
         """Run ``libvirt_domain_state``."""
@@ -93,14 +123,7 @@ class Hypervisor(NamedTuple):
 
     def states(self, prefix=""):
         """Return ``{name: state}`` as virsh tells it; a domain that is saved is ``saved``."""
-        lines = self.ssh(
-            "for name in $(virsh -q -c qemu:///system list --all --name); do "
-            'echo "$name $(virsh -q -c qemu:///system domstate $name)"; done; echo saved; '
-            "virsh -q -c qemu:///system list --with-managed-save --all --name"
-        ).splitlines()
-        cut = lines.index("saved")
-        found = dict(line.split(" ", 1) for line in lines[:cut])
-        found.update((name, "saved") for name in lines[cut + 1 :] if name)
+        found = states_of(self.ssh(STATES))
         return {name: state for name, state in found.items() if name.startswith(prefix)}
 
     def wait_for(self, what, ready, timeout=180):
@@ -115,10 +138,9 @@ class Hypervisor(NamedTuple):
         path = hypervisor.disks() / f"{name}.console"
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def forget_consoles(self):
-        """Remove what guests have said that do not run now; a start begins a new file, a reboot goes on in the old."""
-        for path in hypervisor.disks().glob("*.console"):
-            path.unlink()
+    def boots(self, name):
+        """Return how often a guest has booted since QEMU began to write its console, which a start begins anew."""
+        return self.console(name).count("ready")
 
     def define(self, name, words="", on_crash="preserve"):
         """Define a tiny guest by virsh."""
@@ -128,9 +150,8 @@ class Hypervisor(NamedTuple):
 
     def boot(self, *names):
         """Start guests that are defined, and wait until they have booted."""
-        self.forget_consoles()
         self.ssh("; ".join(f"virsh -q -c qemu:///system start {name}" for name in names))
-        self.wait_for("boot", lambda: all("ready" in self.console(name) for name in names))
+        self.wait_for("boot", lambda: all(self.boots(name) for name in names))
 
     def remove(self, *prefixes):
         """Remove all domains whose names begin with one of the prefixes, whatever they do."""
