@@ -61,7 +61,7 @@ esac
 poweroff -f
 """
 # What the agent calls to shut down, as of its source (qga/commands-posix.c).
-SHUTDOWN = "#!/bin/sh\ncase \"$*\" in *-r*) reboot -f ;; esac\npoweroff -f\n"
+SHUTDOWN = '#!/bin/sh\ncase "$*" in *-r*) reboot -f ;; esac\npoweroff -f\n'
 XML = """<domain type='qemu'>
   <name>{name}</name>
   <uuid>{uuid}</uuid>

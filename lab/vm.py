@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Virtual machines on the hypervisor: booted once, saved, and started from that state ever after."""
 
+import hashlib
 import shutil
 import subprocess
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from lab import accelerator, cache, domains, hypervisor, inventory, keys, progress, record, vm_image
 
+DOMAIN = Path(__file__).with_name("domain.xml")
 MEMORY = 768  # MiB
 FIRST_PORT = 2201
 BOOT = 400.0  # seconds in which a machine must answer after a boot without hardware acceleration
@@ -113,8 +115,9 @@ def _boot(host: record.Record, started: record.Record, base: Path, kind: str) ->
 
 
 def _saved(base: Path, kind: str, name: str) -> Path:
-    """Return where the state of a machine is kept; one that was saved under KVM is of no use without."""
-    return base / f"saved-{kind}-{name}"
+    """Return where the state of a machine is kept; it is of no use under another accelerator or in another machine."""
+    key = hashlib.sha256(DOMAIN.read_bytes()).hexdigest()[:8]
+    return base / f"saved-{kind}-{key}-{name}"
 
 
 def _restore(host: record.Record, started: record.Record, base: Path, kind: str) -> None:
@@ -158,9 +161,10 @@ def _xml(started: record.Record, base: Path, kind: str) -> str:
         "<rom enabled='no'/></interface>"
         for index, bridge in enumerate(hypervisor.BRIDGES, 1)
     ]
-    return Path(__file__).with_name("domain.xml").read_text().format(
+    return DOMAIN.read_text().format(
         accelerator=kind, name=started.name, uuid=uuid.uuid5(uuid.NAMESPACE_DNS, started.name), memory=MEMORY,
-        base=f"{hypervisor.BASE}/{base.name}", disk=f"{hypervisor.IMAGES}/{started.name}.qcow2", images=hypervisor.IMAGES, nics="\n".join(nics),
+        base=f"{hypervisor.BASE}/{base.name}",
+        disk=f"{hypervisor.IMAGES}/{started.name}.qcow2", images=hypervisor.IMAGES, nics="\n".join(nics),
         port=started.data["port"], mac=mac,
     )  # fmt: skip
 

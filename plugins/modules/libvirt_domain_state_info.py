@@ -141,12 +141,11 @@ OPTIONS = dict(argument_spec=dict(definitions=dict(type="bool", default=False)))
 
 def main():
     module = AnsibleModule(**compose(declare.SELECTION, OPTIONS))
-    with reported(module), Session(module.params["uri"], read_only=True) as session:
-        with session.reading():
-            chosen = survey.look(session, declare.selection(module.params)).chosen
-            found = sorted({one for _target, domains in chosen for one in domains}, key=lambda one: one.name)
-            if module.params["definitions"]:
-                found = survey.with_definitions(session, found)
+    with reported(module), Session(module.params["uri"], read_only=True) as session, session.reading():
+        chosen = survey.look(session, declare.selection(module.params)).chosen
+        found = sorted({one for _target, domains in chosen for one in domains}, key=lambda one: one.name)
+        if module.params["definitions"]:
+            found = survey.with_definitions(session, found)
     module.exit_json(changed=False, domains=report.domains(found), declarations=report.declarations(found))
 
 

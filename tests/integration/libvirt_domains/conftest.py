@@ -30,7 +30,8 @@ signal.pause()
 
 
 # What virsh shows of all domains: identifier, name and state of each, then the names of those that are saved.
-STATES = "virsh -q -c qemu:///system list --all; echo saved; virsh -q -c qemu:///system list --all --name --with-managed-save"
+LIST = "virsh -q -c qemu:///system list --all"
+STATES = f"{LIST}; echo saved; {LIST} --name --with-managed-save"
 
 
 def states_of(text):

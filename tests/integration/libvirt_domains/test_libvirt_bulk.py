@@ -42,4 +42,3 @@ def test_one_that_is_refused_names_all_that_are(bulk):
     assert len(result["refused"]) == 9
     assert not any("web-0007" in line for line in result["refused"])
     assert [one for one in names(bulk) if one.startswith("web-")] == ["web-0007"]
-

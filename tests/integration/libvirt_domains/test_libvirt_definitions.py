@@ -111,20 +111,26 @@ def test_what_belongs_to_a_removed_domain(clean):
 
 def test_evacuation_and_return(clean):
     """Everything is off during the maintenance, and does afterwards what it did before."""
-    for name, words in (("e-run", ""), ("e-pause", ""), ("e-save", ""), ("e-off", "")):
-        clean.define(name, words)
-    clean.boot("e-run", "e-pause", "e-save")
+    awake = ("e-run", "e-pause", "e-save", "e-sleep", "e-crash")
+    for name in (*awake, "e-off"):
+        clean.define(name, {"e-sleep": "agent", "e-crash": "panic"}.get(name, ""))
+    clean.boot(*awake)
     clean.virsh("suspend", "e-pause")
     clean.virsh("managedsave", "e-save")
+    clean.virsh("shutdown", "e-crash")
+    clean.wait_for("crash", lambda: clean.states("e-crash") == {"e-crash": "crashed"})
+    clean.wait_for("agent", lambda: clean.virsh("dompmsuspend", "e-sleep", "mem", ok=(0, 1)))
     clean.virsh("autostart", "e-off")
+    clean.wait_for("sleep", lambda: clean.states("e-sleep") == {"e-sleep": "pmsuspended"})
     before = clean.states("e-")
     book = "hostcraft.linux.evacuate_host"
     clean.playbook(book, {"target": clean.name})
-    away = {"e-run": "saved", "e-pause": "saved", "e-save": "saved", "e-off": "shut off"}
+    away = {**dict.fromkeys(awake, "saved"), "e-crash": "shut off", "e-off": "shut off"}
     assert clean.states("e-") == away
     clean.playbook(book, {"target": clean.name})  # a second one forgets nothing
     clean.playbook(book, {"target": clean.name, "restore": True})
-    assert clean.states("e-") == before
+    assert clean.states("e-") == {**before, "e-crash": "shut off"}  # what has crashed cannot crash again
+    assert "Autostart:      enable" in clean.virsh("dominfo", "e-off")
     assert clean.ssh("ls /var/lib/hostcraft") == ""
     declared = [{"name": "e-*", "state": "shutoff"}]
     clean.playbook("hostcraft.linux.set_domains", {"target": clean.name, "domain_lifecycle_domains": declared})

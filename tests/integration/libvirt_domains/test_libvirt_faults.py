@@ -26,7 +26,7 @@ def memories(host):
     for name in NAMES:
         host.define(name, "ignore" if name == STUBBORN else "")
     started = host.state(name="f-*", state="running", parallelism=len(NAMES))
-    assert {name: one["path"] for name, one in started["domains"].items()} == dict.fromkeys(NAMES, ["start"])
+    assert {name: one["path"] for name, one in started["domains"].items()} == {name: ["start"] for name in NAMES}
     host.wait_for("boot", lambda: all(host.boots(name) for name in NAMES))
     host.ssh("; ".join(f"virsh -q -c qemu:///system save {name} {IMAGES}/{name}.memory" for name in NAMES))
     yield host
