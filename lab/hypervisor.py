@@ -17,7 +17,8 @@ PACKAGES = (
     "qemu-utils",
     "dnsmasq-base",
     "iptables",
-    "busybox-static",  # of which the initramfs of the tiny guests is made (tests/integration)
+    "busybox-static",  # of which the initramfs of the tiny guests is made
+    "python3-apt",  # without which Ansible cannot ask for packages
 )
 SERVICES = (*rootfs.SERVICES, ("/usr/sbin/virtlogd",), ("/usr/sbin/libvirtd",))
 IMAGES = "/var/lib/libvirt/images"  # on the hypervisor: disks() of this lab instance

@@ -129,7 +129,7 @@ def test_a_domain_undefined_by_somebody_else(four):
 
 
 def test_the_module_killed_in_the_middle(four):
-    other = meanwhile(four, NAMES[-4:], "kill -9 $(pgrep -f AnsiballZ_libvirt_domain_state)")
+    other = meanwhile(four, NAMES[-4:], "kill -9 $(pgrep -f [A]nsiballZ_libvirt_domain_state)")
     result = four.state(name="f-*", state="shutoff", timeout=60)
     other.join()
     assert result["failed"]
