@@ -118,6 +118,13 @@ def test_a_name_that_is_not_there():
     assert plan(want(pattern), state(pattern)).warnings == ("web-*: no domain matches",)
 
 
+def test_a_domain_that_is_still_to_be_defined_is_called_absent():
+    target = Target("db", goal="saved", xml=XML.format("db", 64))
+    with pytest.raises(ReconcileError, match="db is absent: there is no memory to save"):
+        plan(want(target), state(target))
+    assert steps(target, start_to_save=True) == ["define db", "start db", "save db: memory to disk"]
+
+
 def test_two_declarations_of_one_domain():
     one, two = Target("db", goal="running"), Target("d*", goal="paused")
     both = State(((one, (domain("db"),)), (two, (domain("db"),))))
