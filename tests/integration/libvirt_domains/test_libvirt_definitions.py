@@ -135,3 +135,32 @@ def test_evacuation_and_return(clean):
     declared = [{"name": "e-*", "state": "shutoff"}]
     clean.playbook("hostcraft.linux.set_domains", {"target": clean.name, "domain_lifecycle_domains": declared})
     assert set(clean.states("e-").values()) == {"shut off"}
+
+
+def test_the_variables_of_a_firmware_are_kept_or_removed(clean):
+    """Undefined without a word about them, libvirt would refuse."""
+    code, variables = "/var/lib/libvirt/images/n.code", "/var/lib/libvirt/images/n.vars"
+    firmware = f"<loader readonly='yes' type='pflash'>{code}</loader><nvram>{variables}</nvram>"
+    text = tiny_guest.xml("n-uefi").replace("</type>", f"</type>{firmware}")
+    for left, is_kept in (("keep", True), ("remove", False)):
+        clean.ssh(f"touch {code} {variables}")
+        steps = clean.state(xml=text)["steps"]
+        steps += clean.state(name="n-uefi", state="absent", leftovers={"nvram": left})["steps"]
+        assert steps == ["define n-uefi", "undefine n-uefi"]
+        assert bool(clean.ssh(f"ls {variables}", ok=(0, 2))) is is_kept
+        assert clean.states() == {}
+
+
+def test_another_host_by_its_uri(clean):
+    """The connection goes over ssh; the other host is this very one."""
+    clean.define("d-far")
+    clean.ssh(
+        "test -e .ssh/id_ed25519 || ssh-keygen -q -t ed25519 -N '' -f .ssh/id_ed25519; "
+        "cat .ssh/id_ed25519.pub >> .ssh/authorized_keys"
+    )
+    uri = "qemu+ssh://root@127.0.0.1/system?no_verify=1"
+    result = clean.state(name="d-far", state="running", uri=uri)
+    assert result["domains"]["d-far"]["path"] == ["start"]
+    assert clean.states() == {"d-far": "running"}
+    found = clean.info(name="d-far", uri=uri)["declarations"]
+    assert found == [{"name": "d-far", "state": "running", "autostart": False}]
