@@ -49,8 +49,9 @@ esac
 # By its name: a keyboard is an input device as well. On a busy machine it turns up late.
 find_button() { grep -A 5 'Name="Power Button"' /proc/bus/input/devices | grep -o 'event[0-9]*'; }
 until [ -c "/dev/input/$button" ]; do sleep 0.1; button=$(find_button); done
-# Two events of 24 bytes each are a press and two its release.
-pressed() { head -c 96 "/dev/input/$button" > /dev/null; }
+# Open from now on, so that no press is missed. Two events of 24 bytes each are a press and two its release.
+exec 3< "/dev/input/$button"
+pressed() { head -c 96 <&3 > /dev/null; }
 echo ready
 case "$given" in *" ignore "*) while true; do sleep 1000; done ;; esac
 pressed

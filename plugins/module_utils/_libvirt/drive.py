@@ -44,6 +44,7 @@ class Driver:
         self._session = session
         self._libvirt = session.libvirt
         self._wanted = wanted
+        self._handle = (None, None)
         self.uuid = uuid
         self._reboots = 0
         self._rests_until = 0.0
@@ -115,7 +116,7 @@ class Driver:
         connection = self._session.connection
         watch = self._abort_at(way.deadline) if one.call == "managedSave" else None
         try:
-            getattr(connection.lookupByUUIDString(self.uuid), one.call)(*self._arguments(one, act))
+            getattr(self._domain(connection), one.call)(*self._arguments(one, act))
         except self._libvirt.libvirtError as error:
             if self._session.lost(connection):
                 self._session.reopen(connection)
@@ -180,11 +181,17 @@ class Driver:
         with contextlib.suppress(self._libvirt.libvirtError):  # the job may just have ended
             self._session.connection.lookupByUUIDString(self.uuid).abortJob()
 
+    def _domain(self, connection):
+        """Return the domain as an object of libvirt; to look it up takes a call, which is spared the second time."""
+        if self._handle[0] is not connection:
+            self._handle = (connection, connection.lookupByUUIDString(self.uuid))
+        return self._handle[1]
+
     def _look(self):
         """Return the state of the domain now."""
 
         def state(connection):
-            return survey.state_of(self._libvirt, connection.lookupByUUIDString(self.uuid))
+            return survey.state_of(self._libvirt, self._domain(connection))
 
         try:
             return self._session.read(state)
@@ -208,7 +215,7 @@ class Driver:
     def _define(self, act):
         """Define it; the definition is stored whole or not at all."""
         domain = self._store(act.value)
-        self.uuid = domain.UUIDString()
+        self.uuid, self._handle = domain.UUIDString(), (None, None)
         self.state = self._look()
         self.done.append("define")
         self.changed = True
@@ -225,7 +232,7 @@ class Driver:
 
     def _call(self, function):
         try:
-            self._session.read(lambda connection: function(connection.lookupByUUIDString(self.uuid)))
+            self._session.read(lambda connection: function(self._domain(connection)))
         except self._libvirt.libvirtError as error:
             raise Failed(self._session.refusal(error)) from error
         self.changed = True
