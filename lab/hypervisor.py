@@ -19,6 +19,7 @@ PACKAGES = (
     "iptables",
     "busybox-static",  # of which the initramfs of the tiny guests is made
     "python3-apt",  # without which Ansible cannot ask for packages
+    "python3-lxml",  # community.libvirt, which is measured against, needs it
 )
 SERVICES = (*rootfs.SERVICES, ("/usr/sbin/virtlogd",), ("/usr/sbin/libvirtd",))
 IMAGES = "/var/lib/libvirt/images"  # on the hypervisor: disks() of this lab instance

@@ -119,9 +119,14 @@ def test_evacuation_and_return(clean):
     clean.virsh("managedsave", "e-save")
     clean.virsh("shutdown", "e-crash")
     clean.wait_for("crash", lambda: clean.states("e-crash") == {"e-crash": "crashed"})
-    clean.wait_for("agent", lambda: clean.virsh("dompmsuspend", "e-sleep", "mem", ok=(0, 1)))
     clean.virsh("autostart", "e-off")
-    clean.wait_for("sleep", lambda: clean.states("e-sleep") == {"e-sleep": "pmsuspended"})
+    clean.virsh("autostart", "e-sleep")
+
+    def asleep():  # its agent may need a moment
+        clean.virsh("dompmsuspend", "e-sleep", "mem", ok=(0, 1))
+        return clean.states("e-sleep") == {"e-sleep": "pmsuspended"}
+
+    clean.wait_for("sleep", asleep)
     before = clean.states("e-")
     book = "hostcraft.linux.evacuate_host"
     clean.playbook(book, {"target": clean.name})
