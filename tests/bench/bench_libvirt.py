@@ -14,10 +14,11 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-os.environ["HOSTCRAFT_LAB"] = "bench"
+from lab import domains, hypervisor, record, tiny_guest
 
-from lab import domains, hypervisor, tiny_guest
+os.environ["HOSTCRAFT_LAB"] = "bench"
+# Kept connections are named after the host, and another lab may have a host of the same name.
+os.environ["ANSIBLE_SSH_CONTROL_PATH_DIR"] = str(record.lab() / "ssh")
 
 DOMAINS, SAMPLE, GUESTS = 1000, 20, 20
 URI = "test+unix:///default"

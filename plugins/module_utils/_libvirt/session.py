@@ -180,15 +180,16 @@ class Session:
         """Say which daemon was not reached, by which socket, and who may use it."""
         reason = error.get_error_message() or str(error)
         hints = []
-        if "No such file" in reason or "Connection refused" in reason:
-            hints.append(
-                "Nothing listens there: start libvirtd ('systemctl start libvirtd', or virtqemud.socket where libvirt "
-                "is split up), and install libvirt-daemon-system or libvirt-daemon if it is missing"
-            )
-        elif "ermission denied" in reason or "authentication" in reason or "polkit" in reason:
+        # The daemon asks polkit about an account that its socket alone does not admit, over the system bus.
+        if any(said in reason for said in ("ermission denied", "authentication", "polkit", "system bus")):
             hints.append(
                 "This account may not use it: run the task with 'become: true', or put the account into the group "
                 f"that owns the socket ({_owner(reason)})"
+            )
+        elif "No such file" in reason or "Connection refused" in reason:
+            hints.append(
+                "Nothing listens there: start libvirtd ('systemctl start libvirtd', or virtqemud.socket where libvirt "
+                "is split up), and install libvirt-daemon-system or libvirt-daemon if it is missing"
             )
         elif "no connection driver" in reason:
             hints.append("This libvirt does not know that kind of URI: install its driver, or correct 'uri'")

@@ -132,7 +132,7 @@ def test_the_module_killed_in_the_middle(four):
     other = meanwhile(four, NAMES[-4:], "kill -9 $(pgrep -f [A]nsiballZ_libvirt_domain_state)")
     result = four.state(name="f-*", state="shutoff", timeout=60)
     other.join()
-    assert result["failed"]
+    assert result.get("failed") or result.get("unreachable"), result
     assert "domains" not in result
     after = four.states("f-")
     assert after[STUBBORN] == "running"
@@ -156,7 +156,7 @@ REFUSED = {
         {"name": "r-one", "state": "running", "uri": "qemu:///system?socket=/run/libvirt/libvirt-sock-ro"},
         "The connection is read-only",
     ),
-    "account": ({"name": "r-one", "state": "running"}, "put the account into the group that owns the socket (libvirt)"),
+    "account": ({"name": "r-one", "state": "running"}, "put the account into the group that owns the socket"),
     "binding": ({"name": "r-one", "state": "running"}, "Install the package python3-libvirt on Debian"),
 }
 
