@@ -4,7 +4,7 @@
 
 from pathlib import Path
 
-from lab import cache, namespace_host, namespaces, progress, record, rootfs
+from lab import cache, domains, namespace_host, namespaces, progress, record, rootfs
 
 NAME = "hypervisor"
 PACKAGES = (
@@ -17,6 +17,9 @@ PACKAGES = (
     "qemu-utils",
     "dnsmasq-base",
     "iptables",
+    "busybox-static",  # of which the initramfs of the tiny guests is made
+    "python3-apt",  # without which Ansible cannot ask for packages
+    "python3-lxml",  # community.libvirt, which is measured against, needs it
 )
 SERVICES = (*rootfs.SERVICES, ("/usr/sbin/virtlogd",), ("/usr/sbin/libvirtd",))
 IMAGES = "/var/lib/libvirt/images"  # on the hypervisor: disks() of this lab instance
@@ -32,7 +35,7 @@ def recipe() -> rootfs.Recipe:
 def up() -> record.Record:
     """Start the hypervisor unless it runs, and return its record; libvirtd then answers."""
     root = rootfs.ensure(recipe())
-    binds = [(str(disks()), IMAGES, False), (str(cache.root() / "images"), BASE, True)]
+    binds = [(str(disks()), IMAGES, False), (str(cache.root() / "images"), BASE, True), *domains.BINDS]
     # With any other owner and mode libvirt holds its cached capabilities for outdated, and probes
     # QEMU again for 44 s at every define.
     kvm = [("kvm", 10, 232, 0o660, group_id(root, "kvm"))] if Path("/dev/kvm").exists() else []
@@ -46,8 +49,7 @@ def finish(started: record.Record) -> None:
         batch = f"link add {bridge} type bridge forward_delay 0\nlink set {bridge} up\n"
         namespaces.run(started.pid, ["ip", "-batch", "-"], batch)
     with progress.step("Wait for libvirtd"):
-        asked = ["virsh", "-q", "-c", "qemu:///system", "uri"]
-        record.wait_for("libvirtd", lambda: succeeds(started, asked), 60.0, 0.2)
+        record.wait_for("libvirtd", lambda: domains.answers(started), 60.0, 0.2)
 
 
 def disks() -> Path:
@@ -60,15 +62,6 @@ def disks() -> Path:
 def run(hypervisor: record.Record, argv: list[str], timeout: float = 120.0) -> str:
     """Run a command on the hypervisor as root, and return its output (see namespaces.run_inside)."""
     return namespaces.run_inside(hypervisor.pid, argv, timeout)
-
-
-def succeeds(hypervisor: record.Record, argv: list[str]) -> bool:
-    """Tell whether a command on the hypervisor succeeds."""
-    try:
-        run(hypervisor, argv)
-    except record.LabError:
-        return False
-    return True
 
 
 def group_id(root: Path, name: str) -> int:

@@ -2,18 +2,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Virtual machines on the hypervisor: booted once, saved, and started from that state ever after."""
 
+import hashlib
 import shutil
 import subprocess
 import time
 import uuid
 from pathlib import Path
 
-from lab import accelerator, cache, hypervisor, inventory, keys, progress, record, vm_image
+from lab import accelerator, cache, domains, hypervisor, inventory, keys, progress, record, vm_image
 
+DOMAIN = Path(__file__).with_name("domain.xml")
 MEMORY = 768  # MiB
 FIRST_PORT = 2201
 BOOT = 400.0  # seconds in which a machine must answer after a boot without hardware acceleration
 RESTORE = 90.0
+ALIVE = ("running", "paused", "pmsuspended", "saved")
+SAVES = "/var/lib/libvirt/qemu/save"  # on the hypervisor: where libvirt keeps the memories that it manages
 
 
 def up(name: str, boot: bool = False) -> record.Record:
@@ -27,7 +31,8 @@ def up(name: str, boot: bool = False) -> record.Record:
     if known and known.kind != "vm":
         raise record.LabError(f"{name} is a {known.kind} already: choose another name")
     host = hypervisor.up()
-    if known and _is_running(host, name):
+    if known and domains.state(host, name) in ALIVE:
+        domains.drive(host, name=[name], state="running")
         _wait(name, BOOT)  # an earlier start may have been killed half way
         return known
     base = vm_image.ensure()
@@ -38,11 +43,10 @@ def up(name: str, boot: bool = False) -> record.Record:
     saved = _saved(base, kind, name)
     if saved.is_dir() and not boot:
         try:
-            _restore(host, started, saved)
+            _restore(host, started, base, kind)
             return started
         except record.LabError as error:
             progress.say(f"{name}: the saved state cannot be used ({error}); booting instead")
-            _destroy(host, name)
     _boot(host, started, base, kind)
     return started
 
@@ -55,12 +59,12 @@ def prepare(name: str) -> None:
         return
     started = up(name, boot=True)
     with progress.step(f"Save the state of {name}"):
-        hypervisor.run(host, ["virsh", "-q", "save", name, f"{hypervisor.IMAGES}/{name}.save"], 300.0)
+        domains.drive(host, name=[name], state="saved")
         building = saved.with_suffix(".building")
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir()
-        for ending in ("save", "qcow2"):
-            shutil.copyfile(hypervisor.disks() / f"{name}.{ending}", building / f"{name}.{ending}")
+        for file in (Path(f"/proc/{host.pid}/root{SAVES}/{name}.save"), hypervisor.disks() / f"{name}.qcow2"):
+            shutil.copyfile(file, building / file.name)
         building.rename(saved)
     _forget(host, started.name)
 
@@ -71,7 +75,7 @@ def down(name: str) -> bool:
     if not known or not record.alive(known):
         record.forget(name)
         return False
-    was = _is_running(known, name)
+    was = domains.state(known, name) in ALIVE
     _forget(known, name)
     return was
 
@@ -99,28 +103,32 @@ def wait_for_ssh(name: str, timeout: float) -> None:
 
 def _boot(host: record.Record, started: record.Record, base: Path, kind: str) -> None:
     name = started.name
+    _remove(host, name)
     with progress.step(f"Boot {name}"):
         disk = f"{hypervisor.IMAGES}/{name}.qcow2"
         raw = f"{hypervisor.BASE}/{base.name}/disk.raw"
         hypervisor.run(host, ["qemu-img", "create", "-q", "-f", "qcow2", "-b", raw, "-F", "raw", disk])
-        (hypervisor.disks() / f"{name}.xml").write_text(_xml(started, f"{hypervisor.BASE}/{base.name}", kind))
-        hypervisor.run(host, ["virsh", "-q", "create", f"{hypervisor.IMAGES}/{name}.xml"])
+        domains.drive(host, xml=_xml(started, base, kind), state="running")
     wait_for_ssh(name, BOOT)
     with progress.step(f"Wait until {name} has settled"):
         ssh(name, "systemctl is-system-running --wait", BOOT)
 
 
 def _saved(base: Path, kind: str, name: str) -> Path:
-    """Return where the state of a machine is kept; one that was saved under KVM is of no use without."""
-    return base / f"saved-{kind}-{name}"
+    """Return where the state of a machine is kept; it is of no use under another accelerator or in another machine."""
+    key = hashlib.sha256(DOMAIN.read_bytes()).hexdigest()[:8]
+    return base / f"saved-{kind}-{key}-{name}"
 
 
-def _restore(host: record.Record, started: record.Record, saved: Path) -> None:
-    name = started.name
+def _restore(host: record.Record, started: record.Record, base: Path, kind: str) -> None:
+    name, saved = started.name, _saved(base, kind, started.name)
+    _remove(host, name)
     with progress.step(f"Restore {name}"):
         shutil.copyfile(saved / f"{name}.qcow2", hypervisor.disks() / f"{name}.qcow2")
-        state = f"{hypervisor.BASE}/{saved.parent.name}/{saved.name}/{name}.save"
-        hypervisor.run(host, ["virsh", "-q", "restore", state], 120.0)
+        memory = f"{hypervisor.BASE}/{base.name}/{saved.name}/{name}.save"
+        # A domain whose managed memory is in place goes on from it when it is started; libvirt removes the link then.
+        hypervisor.run(host, ["ln", "-s", memory, f"{SAVES}/{name}.save"])
+        domains.drive(host, xml=_xml(started, base, kind), state="running")
     _wait(name, RESTORE)
 
 
@@ -144,7 +152,7 @@ def _record(name: str) -> record.Record:
     return record.Record("vm", name, 0, "", data)
 
 
-def _xml(started: record.Record, base: str, kind: str) -> str:
+def _xml(started: record.Record, base: Path, kind: str) -> str:
     number = started.data["port"] - FIRST_PORT
     mac = f"52:54:00:c0:{number:02x}"
     nics = [
@@ -153,9 +161,10 @@ def _xml(started: record.Record, base: str, kind: str) -> str:
         "<rom enabled='no'/></interface>"
         for index, bridge in enumerate(hypervisor.BRIDGES, 1)
     ]
-    return Path(__file__).with_name("domain.xml").read_text().format(
+    return DOMAIN.read_text().format(
         accelerator=kind, name=started.name, uuid=uuid.uuid5(uuid.NAMESPACE_DNS, started.name), memory=MEMORY,
-        base=base, disk=f"{hypervisor.IMAGES}/{started.name}.qcow2", images=hypervisor.IMAGES, nics="\n".join(nics),
+        base=f"{hypervisor.BASE}/{base.name}",
+        disk=f"{hypervisor.IMAGES}/{started.name}.qcow2", images=hypervisor.IMAGES, nics="\n".join(nics),
         port=started.data["port"], mac=mac,
     )  # fmt: skip
 
@@ -163,20 +172,18 @@ def _xml(started: record.Record, base: str, kind: str) -> str:
 def is_running(name: str) -> bool:
     """Tell whether the machine ``name`` runs."""
     host = record.read(hypervisor.NAME)
-    return host is not None and record.alive(host) and _is_running(host, name)
+    return host is not None and record.alive(host) and domains.state(host, name) == "running"
 
 
-def _is_running(host: record.Record, name: str) -> bool:
-    return name in hypervisor.run(host, ["virsh", "-q", "list", "--name"]).split()
-
-
-def _destroy(host: record.Record, name: str) -> None:
-    if _is_running(host, name):
-        hypervisor.run(host, ["virsh", "-q", "destroy", name])
+def _remove(host: record.Record, name: str) -> None:
+    """Undefine the domain, whatever it does, and drop its memory."""
+    if domains.state(host, name) != "saved":  # a link that a killed start has left
+        hypervisor.run(host, ["rm", "-f", f"{SAVES}/{name}.save"])
+    domains.drive(host, name=[name], state="absent", allow_data_loss=True, force_after=0.0)
 
 
 def _forget(host: record.Record, name: str) -> None:
-    _destroy(host, name)
+    _remove(host, name)
     for file in hypervisor.disks().glob(f"{name}.*"):
         file.unlink()
     record.forget(name)

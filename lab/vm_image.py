@@ -89,7 +89,7 @@ def ensure() -> Path:
         rootfs.remove(building)
         building.mkdir(parents=True)
         for name in ("vmlinuz", "initrd.img"):
-            shutil.copyfile(_follow(root, name), building / name)
+            shutil.copyfile(follow(root, name), building / name)
             (building / name).chmod(0o644)
         argv = ["mkfs.ext4", "-q", "-F", "-d", root, building / "disk.raw", SIZE]
         progress.run("Make the disk of the virtual machines", argv, cache.root() / "logs/mkfs.log")
@@ -97,6 +97,6 @@ def ensure() -> Path:
     return target
 
 
-def _follow(root: Path, name: str) -> Path:
-    """Follow a link that is meant within ``root``, as /vmlinuz is."""
+def follow(root: Path, name: str) -> Path:
+    """Return where a link leads that is meant within ``root``, as /vmlinuz is."""
     return root / str((root / name).readlink()).lstrip("/")

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run every benchmark of tests/bench and show its table: ``python3 -m tests.tools.bench``."""
 
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -10,18 +11,20 @@ from pathlib import Path
 from lab import cache, progress
 from tests.tools import collection, packages, venvs
 
-PEERS = "ansible==12.3.0"  # brings community.general, which is measured against; Galaxy is not needed for it
+PEERS = "ansible==12.3.0"  # brings the collections that are measured against; Galaxy is not needed for it
+COLLECTIONS = tuple(f"ansible_collections/community/{name}/" for name in ("general", "libvirt"))
 
 
 def peers() -> Path:
     """Return a directory for ANSIBLE_COLLECTIONS_PATH with the collections that are measured against."""
     path = cache.root() / "peers"
-    if not (path / "ansible_collections").is_dir():
+    if not all((path / one).is_dir() for one in COLLECTIONS):
+        shutil.rmtree(path, ignore_errors=True)
         venv = venvs.ensure("main")
         argv = [venv / "bin/pip", "download", "--no-deps", "--dest", path, PEERS]
         progress.run("Fetch the peers", argv, cache.root() / "log/peers.log", env=venvs.environment(venv))
         with zipfile.ZipFile(next(path.glob("*.whl"))) as wheel:
-            wanted = [one for one in wheel.namelist() if one.startswith("ansible_collections/community/general/")]
+            wanted = [one for one in wheel.namelist() if one.startswith(COLLECTIONS)]
             wheel.extractall(path / "half", wanted)
         (path / "half/ansible_collections").rename(path / "ansible_collections")
     return path

@@ -72,9 +72,10 @@ class Loop(NamedTuple):
     apply: Callable
     rounds: int
     guard: Any
+    together: bool
 
 
-def reconcile(module, observe, plan, apply, rounds=1, *, guard=None):
+def reconcile(module, observe, plan, apply, rounds=1, *, guard=None, together=False):
     """Bring the system to what ``plan`` wants and return the task's result.
 
     :param module: the AnsibleModule; its check mode means "do not apply", nothing else.
@@ -85,13 +86,15 @@ def reconcile(module, observe, plan, apply, rounds=1, *, guard=None):
     :param rounds: how often new steps may turn up after the first plan was carried out (processes
         that were forked meanwhile). A step that turns up again after it was done is always an error.
     :param guard: the :class:`Guard` of a change that may cut the connection; armed before the first step.
+    :param together: ``apply(steps)`` gets all steps of a plan in one call, because they belong to many things that
+        are changed at the same time. What it raises ends the task as it is, and nothing is undone.
     :returns: dict with ``changed``, ``diff`` and ``steps``, all from the same plan.
 
     A :class:`ReconcileError`, from whichever function, ends the task with its message and details.
     One that is raised by ``apply`` undoes the steps done so far, last first; where that does not bring
     back the state from before, the guard does, if there is one.
     """
-    loop = Loop(observe, plan, apply, rounds, guard)
+    loop = Loop(observe, plan, apply, rounds, guard, together)
     with reported(module):
         state = observe()
         todo = plan(state)
@@ -152,6 +155,9 @@ def _left(loop, whole):
 
 def _apply_all(steps, loop):
     """Carry out ``steps`` in order; when one fails, undo the earlier ones and say what was found."""
+    if loop.together:
+        loop.apply(steps)
+        return
     done = []
     for step in steps:
         try:

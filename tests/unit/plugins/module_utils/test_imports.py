@@ -27,6 +27,7 @@ IO_FILES = {
         "survey.py",
         "worktree.py",
     },
+    "_libvirt": {"drive.py", "fleet.py", "session.py", "survey.py", "task.py"},
     "_network": {"host.py", "initscripts.py", "networkmanager.py"},
     "_rlimit": {"bounds.py", "host.py", "pam.py", "procfs.py", "survey.py", "systemd.py", "usage.py"},
 }
@@ -42,6 +43,7 @@ PURE = {
     "re",
     "typing",
     "uuid",
+    "xml.etree",
 }
 
 

@@ -160,3 +160,26 @@ def test_a_bad_declaration_ends_the_task_before_anything_is_done():
     with pytest.raises(Ended) as ended:
         reconcile(Module(), dict, plan, None)
     assert ended.value.args[0] == {"msg": "nonsense", "found": "x"}
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_steps_that_are_carried_out_together_fail_as_they_say(fails):
+    shelf, calls = set(), []
+
+    def apply(steps):
+        calls.append([one.data for one in steps])
+        shelf.update(calls[0][:-1] if fails else calls[0])
+        if fails:
+            raise ReconcileError("1 of 3 did not stay", kept=[3])
+
+    def bring():
+        return reconcile(Module(), lambda: set(shelf), planner([1, 2, 3]), apply, together=True)
+
+    if fails:
+        with pytest.raises(Ended) as ended:
+            bring()
+        assert ended.value.args[0] == {"msg": "1 of 3 did not stay", "kept": [3]}
+    else:
+        assert bring()["steps"] == ["put 1", "put 2", "put 3"]
+    assert calls == [[1, 2, 3]]
+    assert shelf == ({1, 2} if fails else {1, 2, 3})
