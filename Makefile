@@ -25,8 +25,8 @@ units: ## the unit tests on the oldest and newest Pythons
 import: ## build the collection and check it as Galaxy does
 	@$(SUITE) importer
 
-integration: ## the tests that meet a real sshd
-	@$(SUITE) integration
+integration: ## the tests that meet a real sshd, and a real libvirtd with many guests
+	@$(SUITE) integration domains
 
 test: ## everything that CI runs
 	@$(SUITE)

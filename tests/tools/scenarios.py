@@ -64,9 +64,14 @@ def suite() -> None:
     if not names():
         raise progress.StepFailed(f"no scenario in {WHERE}")
     collection.install()
-    inventory = start()
+    inventory, failed = start(), []
     for name in names():
-        run(name, inventory, cache.root() / f"log/molecule-{name}.log")
+        try:
+            run(name, inventory, cache.root() / f"log/molecule-{name}.log")
+        except progress.StepFailed as error:
+            failed.append(str(error))
+    if failed:
+        raise progress.StepFailed("; ".join(failed))
 
 
 def main() -> int:
