@@ -91,13 +91,23 @@ def _down(options) -> int | None:
         if name not in known:
             progress.say(f"{name} is not up")
         elif known[name].kind == "vm":
-            progress.say(f"{name} {'stopped' if vm.down(name) else 'was not running'}")
+            _down_vm(name, with_hypervisor=hypervisor.NAME in (options.names or known))
         elif name != switch.NAME:
             was = "stopped" if namespace_host.down(name) else "was not running; its leftovers are removed"
             progress.say(f"{name} {was}")
     if not options.names:
         with record.locked(record.lab() / "lock", progress.say):
             switch.down()
+
+
+def _down_vm(name: str, with_hypervisor: bool) -> None:
+    try:
+        progress.say(f"{name} {'stopped' if vm.down(name) else 'was not running'}")
+    except record.LabError as error:  # libvirtd may be gone
+        if not with_hypervisor:
+            raise
+        progress.say(f"{name}: {error}; it is stopped with its hypervisor")
+        record.forget(name)
 
 
 def _list(options) -> int | None:

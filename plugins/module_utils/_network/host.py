@@ -14,7 +14,7 @@ from .._core.reconcile import ReconcileError
 from . import ifcfg, initscripts, ip_json, networkmanager, owners, rules
 from .model import State, Unless, Write
 
-# What ip says when it is to take away what went by itself with an address or a link.
+# What ip says when it is to take away what went by itself with an address or a link, or with NetworkManager's profile.
 GONE = ("No such process", "Cannot assign requested address", "Cannot find device", "No such file or directory")
 # rt_tables of iproute2, before and since 6.5; later ones add to earlier ones.
 TABLES = ("/usr/share/iproute2", "/usr/lib/iproute2", "/etc/iproute2")
@@ -152,7 +152,7 @@ def _carry_out(one, before=None):
             )
     except ReconcileError as error:
         gone = any(word in error.details.get("stderr", "") for word in GONE)
-        if not (gone and one[0] == "ip" and "del" in one and one[1] != "link"):
+        if not (gone and one[0] == "ip" and "del" in one):
             raise
 
 
