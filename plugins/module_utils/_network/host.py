@@ -121,7 +121,7 @@ def _recorded(one, may_fail):
 
 def _with_leave(back):
     """Give each operation whether it may fail; in an undo that has one, it is a pair already."""
-    return [one if type(one) is tuple else (one, False) for one in back]
+    return [one if isinstance(one, tuple) and not isinstance(one, (Write, Unless)) else (one, False) for one in back]
 
 
 def _plain(back):

@@ -1,12 +1,11 @@
-#!/usr/bin/python3
 # SPDX-FileCopyrightText: hostcraft.linux contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A lock-out drill, as the host sees it.
 
-drill begin [WHEN NUMBER COMMAND]   ask the host five times a second from behind the router, and run COMMAND "now", at the
-                                    NUMBER-th "nmcli", or when the NUMBER-th profile was written ("write")
-drill kill                          kill the module
-drill end                           stop all that
+begin [WHEN NUMBER COMMAND]   ask the host five times a second from behind the router, and run COMMAND "now", at the
+                              NUMBER-th "nmcli", or when the NUMBER-th profile was written ("write")
+kill                          kill the module
+end                           stop all that
 
 ``begin`` and ``end`` print as JSON what the network of this host is and will be; ``end`` also for how long the host did
 not answer, how long after the decision of the guard it answered again (in seconds), and whether COMMAND was run.
@@ -14,6 +13,7 @@ not answer, how long after the decision of the guard it answered again (in secon
 
 import ctypes
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -28,7 +28,7 @@ LINKS = ("bond0", "bond0.100", "bond0.200", "eth11", "eth12", "br0")
 RUN = Path("/run/drill")
 GUARD = Path("/var/lib/hostcraft/guard")
 # Not by its own -w: with that it ends at the first error that it is told of (ping(8)).
-PING = "ip netns exec switch timeout 900 ping -n -D -i 0.2 -I 10.20.0.1 10.10.100.2".split()
+PING = ["timeout", "900", "ping", "-n", "-D", "-i", "0.2", "-I", "10.20.0.1", "10.10.100.2"]
 MOVED_TO = 0x80  # IN_MOVED_TO, inotify(7)
 
 
@@ -44,8 +44,8 @@ def begin(when="never", number="0", command=""):
     elif when == "nmcli":
         (RUN / "count").write_text(number)
     elif when == "write":
-        background("drill-watch", sys.argv[0], "watch", number)
-    background("drill-pings", *PING, output=RUN / "pings")
+        background("drill-watch", sys.executable, sys.argv[0], "watch", number)
+    background("drill-pings", "ip", "netns", "exec", "switch", *PING, output=RUN / "pings")
     wait_for_answer(0)
     print(json.dumps({"state": before}))
 
@@ -55,7 +55,7 @@ def end():
     if RUN.exists():  # else the machine was reset, and all in /run is gone
         wait_for_answer(time.time())
         times = answers()
-        silence = round(max(later - earlier for earlier, later in zip(times, times[1:])), 1)
+        silence = round(max(later - earlier for earlier, later in itertools.pairwise(times)), 1)
         decided = max(json.loads(one.read_text())["time"] for one in GUARD.glob("*/decision"))
         back = round(min(one for one in times if one > decided) - decided, 1)
     stop()
@@ -82,9 +82,9 @@ def kill():
     for process in Path("/proc").glob("[0-9]*"):
         try:
             files = [os.readlink(one) for one in (process / "fd").iterdir()]
-            if any(one.startswith(f"{GUARD}/") and one.endswith("/task") for one in files):
-                if b"/guard\0watch" not in (process / "cmdline").read_bytes():
-                    os.kill(int(process.name), signal.SIGKILL)
+            held = any(one.startswith(f"{GUARD}/") and one.endswith("/task") for one in files)
+            if held and b"/guard\0watch" not in (process / "cmdline").read_bytes():
+                os.kill(int(process.name), signal.SIGKILL)
         except OSError:
             continue
 
