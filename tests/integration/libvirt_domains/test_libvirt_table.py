@@ -126,10 +126,12 @@ class Guests:
         """Wait until a guest that was started has booted; bring it back to its state then."""
         if name not in self.booting:
             return
-        go_on, back = {"paused": ("resume", "suspend"), "saved": ("start", "managedsave")}.get(state, ("", ""))
+        go_on, back = {"paused": (("resume",), "suspend"), "saved": (("start", "resume"), "managedsave")}.get(
+            state, ((), "")
+        )
         old = self.booting.pop(name)
-        if go_on:
-            self.host.virsh(go_on, name)
+        for command in go_on:  # one that was saved while it was paused comes up paused
+            self.host.virsh(command, name, ok=(0, 1))
         self.host.wait_for(f"boot of {name}", lambda: self.host.boots(name) > old)
         if back:
             self.host.virsh(back, name)
