@@ -79,7 +79,7 @@ class Hypervisor(NamedTuple):
         """Run one module; return its result, warnings, diff and failure included."""
         return self.results({"result": {name: arguments, "check_mode": check}}, timeout)["result"]
 
-    def beats(self, arguments, again, during="true"):
+    def beats(self, arguments, again, during=""):
         """Predict and apply ``arguments`` and then apply ``again``, in one play with what virsh sees in between.
 
         ``during`` is a shell command that is run before it is applied. Returns the results ``predicted``, ``applied``
@@ -91,7 +91,7 @@ class Hypervisor(NamedTuple):
                 "before": look,
                 "predicted": {MODULE: arguments, "check_mode": True},
                 "untouched": look,
-                "during": {"ansible.builtin.raw": during},
+                **({"during": {"ansible.builtin.raw": during}} if during else {}),
                 "applied": {MODULE: arguments},
                 "after": look,
                 "again": {MODULE: again},
