@@ -76,7 +76,7 @@ ROWS = [row for row in TABLE if id(row[1]) in KEPT and not any(word in str(row[2
 
 def test_the_seed_topology_as_files_is_what_real_initscripts_were_given():
     host = Host(kept(BARE, {}))
-    declared = dict(SEED, bridges=[dict(SEED["bridges"][0], forward_delay=2)])
+    declared = {**SEED, "bridges": [{**SEED["bridges"][0], "forward_delay": 2}]}
     todo = plan(wanted(**declared), host.state())
     for step in todo.steps:
         host.carry_out(step.data[0])
