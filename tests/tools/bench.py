@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: hostcraft.linux contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run every benchmark of tests/bench and show its table: ``python3 -m tests.tools.bench``."""
+"""Run every benchmark of tests/bench and show its table: ``python3 -m tests.tools.bench [NAME...]``."""
 
 import shutil
 import subprocess
@@ -31,11 +31,13 @@ def peers() -> Path:
 
 
 def main() -> int:
-    """Run the benchmarks; return the exit status of the first that fails, else 0."""
+    """Run the benchmarks, or those named on the command line; return the exit status of the first that fails, else 0."""
     packages.install()
     collection.install()
     venv = venvs.ensure("main")
     for bench in sorted((collection.ROOT / "tests/bench").glob("bench_*.py")):
+        if sys.argv[1:] and bench.stem.partition("_")[2] not in sys.argv[1:]:
+            continue
         print(f"\n{bench.name}", flush=True)
         environment = venvs.environment(venv)
         environment["ANSIBLE_COLLECTIONS_PATH"] += f":{peers()}"
