@@ -31,7 +31,7 @@ def peers() -> Path:
 
 
 def main() -> int:
-    """Run the benchmarks, or those named on the command line; return the exit status of the first that fails, else 0."""
+    """Run all benchmarks, or those named; return the exit status of the first that fails, else 0."""
     packages.install()
     collection.install()
     venv = venvs.ensure("main")
