@@ -22,7 +22,7 @@ from tests.tools import ansible_test, collection, packages, scenarios, venvs
 ROOT = collection.ROOT
 DOMAINS = "tests/integration/libvirt_domains"
 MODULES = ("plugins/modules", "plugins/module_utils")
-LIMIT = 60 * 60.0  # seconds after which something hangs
+LIMIT = 75 * 60.0  # seconds after which something hangs
 GRACE = 60.0  # seconds that a program has to clean up after SIGTERM
 
 
