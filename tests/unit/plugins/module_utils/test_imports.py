@@ -12,6 +12,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(_core.__file__ or _core._
 # What touches the system, by domain; everything else in a domain is pure.
 IO_FILES = {
     "_core": {"command.py", "files.py", "guard.py", "watchdog.py"},
+    "_boot": {"host.py", "procfs.py", "tools.py"},
     "_git": {
         "checkout.py",
         "clone.py",
@@ -40,6 +41,7 @@ PURE = {
     "hashlib",
     "ipaddress",
     "itertools",
+    "json",
     "re",
     "typing",
     "uuid",
