@@ -91,9 +91,8 @@ def test_what_asks_for_a_reboot(fresh):
     pid = fresh.ssh("sh /root/boots.sh; rm /root/boots.sh")
     try:
         fresh.write("/usr/local/bin/needs-restarting", "#!/bin/sh\necho 'Error: no database' >&2\nexit 1\n")
-        fresh.ssh(
-            "chmod 755 /usr/local/bin/needs-restarting; touch /run/reboot-required; echo dbus > /run/reboot-required.pkgs"
-        )
+        fresh.write("/run/reboot-required.pkgs", "dbus\n")
+        fresh.ssh("chmod 755 /usr/local/bin/needs-restarting; touch /run/reboot-required")
         found = fresh.modules(call())[0]
     finally:
         fresh.ssh(f"kill {pid.strip()}; rm -f /usr/local/bin/needs-restarting")
@@ -124,3 +123,12 @@ def test_waiting_ends_with_another_boot_id_or_says_what_it_saw(fresh):
     assert not waited["failed"], waited
     assert (waited["rebooted"], waited["boot_id"]) == ("yes", OTHER)
     assert waited["waited"] >= 1
+
+
+def test_the_playbook_names_the_hosts_that_need_a_reboot(fresh):
+    fresh.ssh("touch /run/reboot-required")
+    status, said = fresh.ansible("hostcraft.linux.check_reboots", "-e", "record=true", "--limit", fresh.name)
+    assert status == 0, said
+    assert "/run/reboot-required is there" in said
+    assert f'"{fresh.name}"' in said.partition("need a reboot")[2]
+    fresh.ssh("rm /var/lib/hostcraft/reboot_check.json")
