@@ -1,0 +1,230 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The endpoints of this host, as the kernel has them: observed as one state, changed operation by operation.
+
+Private to the collection; not a public interface.
+"""
+
+import errno
+import os
+from contextlib import ExitStack
+
+from .._core.reconcile import ReconcileError
+from . import duplicates, facets, namespaces, rtnetlink, sysctl
+from .model import GROUP, Space, State, path_of
+from .netlink import Netlink
+
+# Which sysctls tell what stands in the way, or will: of the host, and of each link that is not ours.
+HOST = ("ipv4/conf/all/rp_filter", "ipv6/conf/all/forwarding")
+OTHERS = (
+    "ipv4/conf/{}/forwarding",
+    "ipv4/conf/{}/proxy_arp",
+    "ipv6/conf/{}/forwarding",
+    "ipv6/conf/{}/accept_ra",
+    "ipv6/conf/{}/proxy_ndp",
+)
+
+
+def observe(wanted=None):
+    """Return the :class:`State` of the host as far as ``wanted`` needs it; None: of all endpoints that it has.
+
+    :raises ReconcileError: it may not be read.
+    """
+    try:
+        netlink = Netlink()
+        try:
+            return _observe(netlink, wanted)
+        finally:
+            netlink.close()
+    except OSError as error:
+        raise _told("Cannot read the network of this host", error) from error
+
+
+def _observe(netlink, wanted):
+    links = rtnetlink.links(netlink)
+    names = {link.index: name for name, link in links.items()}
+    ours = [link for link in links.values() if link.is_ours and not link.loopback]
+    everything = wanted is None or wanted.purge
+    named = set() if wanted is None else {one.name for one in wanted.endpoints} | set(wanted.absent)
+    looked_at = [link for link in ours if everything or not link.endpoint or link.endpoint[0] in named]
+    places = {path_of(link.endpoint[1]): set() for link in looked_at if link.endpoint}
+    addresses = []
+    if wanted:
+        for path in map(path_of, wanted.absent.values()):
+            places.setdefault(path, set())
+        for one in wanted.endpoints:
+            places.setdefault(one.path, set()).add(one.interface)
+            addresses += [*one.addresses, *([one.gateway] if one.family(4) else [])]
+        addresses += [address for one in wanted.proxies for address in one.addresses]
+    spaces, stale = {}, []
+    for path, interfaces in places.items():
+        spaces[path] = _space(netlink, path, interfaces, stale)
+    others = [link.name for link in links.values() if not link.is_ours]
+    paths = [*HOST, *(path.format(name) for name in others for path in OTHERS)]
+    paths += [path for link in looked_at for path in facets.settings(link.name)]
+    state = State(
+        links,
+        rtnetlink.routes(netlink, names),
+        spaces,
+        tuple(stale),
+        sysctl.read(paths),
+        rtnetlink.proxies(netlink, names),
+        {one: rtnetlink.lookup(netlink, one, names) for one in dict.fromkeys(addresses)},
+        own=tuple(path for path in places if namespaces.is_own(path)),
+        controller=os.environ.get("SSH_CLIENT", "").partition(" ")[0],
+    )
+    return state._replace(answers=duplicates.find(wanted, state)) if wanted else state
+
+
+def _space(netlink, path, interfaces, stale):
+    """Return what is in the namespace at ``path``; None: there is none. A file without one is added to ``stale``."""
+    try:
+        with ExitStack() as entered:
+            with namespaces.inside(path) as descriptor:
+                inner = Netlink()
+                entered.callback(inner.close)
+                number = os.dup(descriptor)
+                entered.callback(os.close, number)
+                settings = sysctl.read(f"ipv6/conf/{name}/disable_ipv6" for name in interfaces)
+            links = rtnetlink.links(inner)
+            routes = rtnetlink.routes(inner, {link.index: name for name, link in links.items()})
+            disabled = {path.split("/")[2]: value for path, value in settings.items()}
+            return Space(rtnetlink.space_id(netlink, number), links, routes, disabled)
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            stale.append(path)
+        elif error.errno not in (errno.ENOENT, errno.ESRCH, errno.ENOTDIR):
+            raise
+        return None
+
+
+class Kernel:
+    """Carries out operations; keeps its sockets as long as it lives.
+
+    That is one on the host, and one in the namespace that it was in last: an endpoint's operations follow each other.
+    """
+
+    def __init__(self):
+        self.sockets = {}
+
+    def close(self):
+        """Close what is open."""
+        for netlink, descriptor in self.sockets.values():
+            netlink.close()
+            if descriptor is not None:
+                os.close(descriptor)
+        self.sockets = {}
+
+    def apply(self, step):
+        """Carry out a step; return what undoes it. One that fails half way is undone.
+
+        :raises ReconcileError: an operation failed, or the undo did.
+        """
+        done = []
+
+        def undo():
+            errors = self.restore([one for back in reversed(done) for one in back])
+            if errors:
+                raise ReconcileError("; ".join(errors))
+
+        for operation, back in step.data:
+            try:
+                self.run(operation)
+            except OSError as error:
+                undo()
+                raise _told(f"Cannot {_shown(operation)}", error) from error
+            done.append(back)
+        return undo
+
+    def restore(self, operations):
+        """Carry out all operations, whatever fails; return what did."""
+        errors = []
+        for operation in operations:
+            try:
+                self.run(operation)
+            except OSError as error:
+                # The watchdog may come when nothing was removed yet.
+                if not (operation[0] in ("veth", "netns") and error.errno == errno.EEXIST):
+                    errors.append(f"cannot {_shown(operation)}: {error.strerror}")
+        return errors
+
+    def run(self, operation):
+        """Carry out one operation (operations.py).
+
+        :raises OSError: the kernel's reason.
+        """
+        kind, *rest = operation
+        getattr(self, f"_{kind}")(*rest)
+
+    def _netns(self, verb, path, mark=None):
+        if verb == "add":
+            namespaces.add(path, mark)
+            return
+        self._forget(path)
+        namespaces.remove(path)
+
+    def _veth(self, name, mac, mtu, path, inside):
+        host = self._in(None)
+        self._in(path)
+        rtnetlink.add_pair(host, name, mac, mtu, GROUP, self.sockets[path][1], inside)
+        for netlink in (host, self.sockets[path][0]):
+            netlink.indexes = {}
+
+    def _link(self, verb, where, name, values=None):
+        netlink = self._in(where)
+        if verb == "set":
+            master = (values or {}).get("master")
+            if master is not None:
+                values = dict(values, master=rtnetlink.index(netlink, master) if master != "none" else 0)
+            rtnetlink.set_link(netlink, name, values)
+            return
+        # Somebody else may have taken the name.
+        group = rtnetlink.group(netlink, name)
+        if group == GROUP:
+            rtnetlink.delete_link(netlink, name)
+        elif group is not None:
+            raise OSError(errno.EPERM, f"{name} is not of this module")
+
+    def _address(self, verb, where, name, address):
+        rtnetlink.change_address(self._in(where), verb, name, address)
+
+    def _route(self, verb, where, name, to, via):
+        rtnetlink.change_route(self._in(where), verb, name, to, via)
+
+    def _proxy(self, verb, name, address):
+        rtnetlink.change_proxy(self._in(None), verb, name, address)
+
+    def _sysctl(self, where, path, value):
+        if where is None:
+            sysctl.write(path, value)
+        else:
+            with namespaces.inside(where):
+                sysctl.write(path, value)
+
+    def _in(self, where):
+        """Return the socket in a namespace, by its path; None is the host."""
+        if where not in self.sockets:
+            for path in [path for path in self.sockets if path is not None]:
+                if where is not None:
+                    self._forget(path)
+            if where is None:
+                self.sockets[None] = (Netlink(), None)
+            else:
+                with namespaces.inside(where) as descriptor:
+                    self.sockets[where] = (Netlink(), os.dup(descriptor))
+        return self.sockets[where][0]
+
+    def _forget(self, path):
+        if path in self.sockets:
+            netlink, descriptor = self.sockets.pop(path)
+            netlink.close()
+            os.close(descriptor)
+
+
+def _shown(operation):
+    return " ".join(str(word) for word in operation if word is not None)
+
+
+def _told(what, error):
+    hint = ". Run the task with 'become: true'" if error.errno in (errno.EACCES, errno.EPERM) else ""
+    return ReconcileError(f"{what}: {error.strerror}{hint}")
