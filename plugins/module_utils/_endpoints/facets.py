@@ -56,7 +56,7 @@ def found(link, inner, space, state):
 
     :param link: our end; ``inner`` the other one, in ``space``.
     """
-    routes = [one for one in state.routes if one.dev == link.name and _is_ours(one) and one.via is None]
+    routes = [one for one in state.routes.get(link.name, ()) if _is_ours(one) and one.via is None]
     ways = [one for one in space.routes if one.dev == inner.name and _is_ours(one)]
     return {
         "alias": link.alias,

@@ -5,12 +5,14 @@
 Private to the collection; not a public interface.
 """
 
+import base64
 import errno
 import os
 from contextlib import ExitStack
 
+from .._core import files
 from .._core.reconcile import ReconcileError
-from . import duplicates, facets, namespaces, rtnetlink, sysctl
+from . import definition, duplicates, facets, namespaces, rtnetlink, sysctl
 from .model import GROUP, Space, State, path_of
 from .netlink import Netlink
 
@@ -62,18 +64,28 @@ def _observe(netlink, wanted):
     others = [link.name for link in links.values() if not link.is_ours]
     paths = [*HOST, *(path.format(name) for name in others for path in OTHERS)]
     paths += [path for link in looked_at for path in facets.settings(link.name)]
+    routes = {}
+    for route in rtnetlink.routes(netlink, names):
+        routes.setdefault(route.dev, []).append(route)
     state = State(
         links,
-        rtnetlink.routes(netlink, names),
+        routes,
         spaces,
         tuple(stale),
         sysctl.read(paths),
         rtnetlink.proxies(netlink, names),
         {one: rtnetlink.lookup(netlink, one, names) for one in dict.fromkeys(addresses)},
         own=tuple(path for path in places if namespaces.is_own(path)),
+        files={path: _content(path) for path in definition.paths(wanted.save)} if wanted and wanted.save else {},
         controller=os.environ.get("SSH_CLIENT", "").partition(" ")[0],
     )
     return state._replace(answers=duplicates.find(wanted, state)) if wanted else state
+
+
+def _content(path):
+    """Return a file in base64, None: there is none."""
+    content = files.take(path).content
+    return None if content is None else base64.b64encode(content).decode()
 
 
 def _space(netlink, path, interfaces, stale):
@@ -130,8 +142,10 @@ class Kernel:
         for operation, back in step.data:
             try:
                 self.run(operation)
-            except OSError as error:
+            except (OSError, ReconcileError) as error:
                 undo()
+                if isinstance(error, ReconcileError):
+                    raise
                 raise _told(f"Cannot {_shown(operation)}", error) from error
             done.append(back)
         return undo
@@ -146,6 +160,8 @@ class Kernel:
                 # The watchdog may come when nothing was removed yet.
                 if not (operation[0] in ("veth", "netns") and error.errno == errno.EEXIST):
                     errors.append(f"cannot {_shown(operation)}: {error.strerror}")
+            except ReconcileError as error:
+                errors.append(str(error))
         return errors
 
     def run(self, operation):
@@ -201,6 +217,13 @@ class Kernel:
             with namespaces.inside(where):
                 sysctl.write(path, value)
 
+    def _file(self, path, content, mode):
+        if content is None:
+            if os.path.lexists(path):
+                files.remove(path, prune=True)
+        else:
+            files.write_bytes(path, base64.b64decode(content), mode)
+
     def _in(self, where):
         """Return the socket in a namespace, by its path; None is the host."""
         if where not in self.sockets:
@@ -222,6 +245,8 @@ class Kernel:
 
 
 def _shown(operation):
+    if operation[0] == "file":
+        return f"write {operation[1]}"
     return " ".join(str(word) for word in operation if word is not None)
 
 

@@ -56,10 +56,19 @@ class Proxy(NamedTuple):
     addresses: Tuple[str, ...]
 
 
+class Save(NamedTuple):
+    """Where the declaration is kept for the next boot, with the program that carries it out there (base64)."""
+
+    directory: str
+    params: dict
+    program: str
+    purge: bool = False
+
+
 class Wanted(NamedTuple):
     """The declaration. ``absent`` are names of endpoints and where their namespaces would be.
 
-    ``forwarding`` is check, set or ignore; ``missing`` is fail or remove; ``save`` is a directory or None.
+    ``forwarding`` is check, set or ignore; ``missing`` is fail or remove; ``probe`` are seconds.
     """
 
     endpoints: Tuple[Endpoint, ...]
@@ -70,6 +79,7 @@ class Wanted(NamedTuple):
     forwarding: str = "check"
     missing: str = "fail"
     probe: float = 0.0
+    save: Optional[Save] = None
 
 
 class Link(NamedTuple):
@@ -135,13 +145,13 @@ class Space(NamedTuple):
 class State(NamedTuple):
     """What was found.
 
-    ``spaces`` are namespaces by path, None for one that is not there; ``stale`` paths are files without a namespace.
+    ``routes`` are tuples by link, without those of the table local. ``spaces`` are namespaces by path, None for one that is not there; ``stale`` paths are files without a namespace.
     ``settings`` are sysctls below net, by path with slashes. ``matches`` are the routes that the host takes to an
     address, ``answers`` who answered when asked for one: ``{address: (link, mac)}``. ``files`` are texts by path.
     """
 
     links: dict
-    routes: Tuple[Route, ...] = ()
+    routes: dict = {}
     spaces: dict = {}
     stale: Tuple[str, ...] = ()
     settings: dict = {}
@@ -151,6 +161,10 @@ class State(NamedTuple):
     own: Tuple[str, ...] = ()  # paths that are the host's own namespace
     controller: str = ""
     files: dict = {}
+
+    def every_route(self):
+        """Return the routes of all links."""
+        return [one for many in self.routes.values() for one in many]
 
 
 def path_of(place):

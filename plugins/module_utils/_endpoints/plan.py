@@ -6,7 +6,7 @@ Private to the collection; not a public interface.
 """
 
 from .._core.reconcile import Plan, Step
-from . import facets, pairs, plan_host, refusals
+from . import definition, facets, pairs, plan_host, refusals
 from .model import MARK, full, path_of, shown
 from .operations import changes
 
@@ -26,14 +26,16 @@ def plan(wanted, state):
     wanted = wanted._replace(endpoints=there)
     gone, kept = _split(wanted, [one.name for one in lost], state, found)
     whole = _removals(wanted, state, gone).then(plan_host.forwarding(wanted, state))
-    links, made = {pair.link.name for pair in kept.values()}, set()
+    links = [pair.link.name for pair in kept.values()]
+    routed, made = {route.to: link for link in links for route in state.routes.get(link, ())}, set()
     for endpoint in there:
         if endpoint.name in kept:
-            whole = _merge(whole, _set(endpoint, state, kept[endpoint.name], links))
+            whole = _merge(whole, _set(endpoint, state, kept[endpoint.name], routed))
     for endpoint in there:
         if endpoint.name not in kept:
-            whole = _merge(whole, _create(endpoint, state, links, made))
-    for later in (plan_host.proxies(wanted, state), Plan({}, {}, (), _lost(lost) + refusals.warnings(wanted, state))):
+            whole = _merge(whole, _create(endpoint, state, routed, made))
+    warned = Plan({}, {}, (), _lost(lost) + refusals.warnings(wanted, state))
+    for later in (plan_host.proxies(wanted, state), definition.plan(wanted.save, state), warned):
         whole = whole.then(later)
     return whole
 
@@ -117,21 +119,21 @@ def _owner(space):
     return pairs.mark_of(space)[len(MARK) :]
 
 
-def _set(endpoint, state, pair, links):
+def _set(endpoint, state, pair, routed):
     """Return before, after and the step that mends an endpoint that is there."""
     want = facets.wanted(endpoint, state)
     have = facets.found(pair.link, pair.inner, pair.space, state)
     differ = [key for key, value in want.items() if have.get(key) != value]
     if not differ:
         return {}, {}, None
-    made = changes(have, want, _names(endpoint), _taken(endpoint, state, links))
+    made = changes(have, want, _names(endpoint), _taken(endpoint, routed))
     detail = ", ".join(f"{_word(key, endpoint)} {_text(have.get(key))} -> {_text(want[key])}" for key in differ)
     before, after = ({key: side.get(key) for key in differ} for side in (have, want))
     step = Step("set", endpoint.name, detail, tuple(made))
     return {endpoint.name: before}, {endpoint.name: after}, step
 
 
-def _create(endpoint, state, links, made):
+def _create(endpoint, state, routed, made):
     """Return before, after and the step that makes an endpoint, and its namespace unless it is there or ``made``."""
     want = facets.wanted(endpoint, state)
     operations = []
@@ -139,7 +141,7 @@ def _create(endpoint, state, links, made):
     if is_new:
         made.add(endpoint.path)
         operations.append((["netns", "add", endpoint.path, f"{MARK}{endpoint.name}"], [["netns", "del", endpoint.path]]))
-    taken = _taken(endpoint, state, links)
+    taken = _taken(endpoint, routed)
     operations += pairs.creation(_names(endpoint), endpoint.mac, endpoint.mtu, want, taken)
     new = " (new)" if is_new else ""
     detail = f"{endpoint.host_interface} to {endpoint.interface} in {shown(endpoint.place)}{new}, " + ", ".join(
@@ -148,10 +150,10 @@ def _create(endpoint, state, links, made):
     return {endpoint.name: None}, {endpoint.name: want}, Step("create", endpoint.name, detail, tuple(operations))
 
 
-def _taken(endpoint, state, links):
-    """Return the other links that stay, and that the routes of this endpoint are taken over from, by prefix."""
-    routes = {one.to: one.dev for one in state.routes if one.dev in links and one.dev != endpoint.host_interface}
-    return {to: routes[to] for to in map(full, endpoint.addresses) if to in routes}
+def _taken(endpoint, routed):
+    """Return the links of other endpoints, of those that stay, that routes of this one are taken over from."""
+    own = {to: routed[to] for to in map(full, endpoint.addresses) if to in routed}
+    return {to: link for to, link in own.items() if link != endpoint.host_interface}
 
 
 def _names(endpoint):

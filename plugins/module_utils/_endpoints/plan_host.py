@@ -15,7 +15,7 @@ def uplinks(wanted, state):
     """Return the links that IPv4 traffic of endpoints comes back by: those of default routes, and of proxies."""
     found = {one.interface for one in wanted.proxies if any(":" not in address for address in one.addresses)}
     if any(one.family(4) for one in wanted.endpoints):
-        found.update(one.dev for one in state.routes if one.to == "0.0.0.0/0" and one.table == MAIN and one.kind == 1)
+        found.update(one.dev for one in state.every_route() if one.to == "0.0.0.0/0" and one.table == MAIN and one.kind == 1)
     return sorted(one for one in found if one in state.links and not state.links[one].is_ours)
 
 

@@ -6,12 +6,23 @@ Private to the collection; not a public interface.
 """
 
 import ipaddress
+from typing import NamedTuple
 
 from .._core.reconcile import ReconcileError
-from .model import LAST, LOCAL, MAIN, RTN_LOCAL, full, shown
+from .model import LAST, LOCAL, MAIN, RTN_LOCAL, STATIC, State, Wanted, full, shown
 
 SHOWN = 5  # problems that a message names
 KINDS = {3: "a broadcast address", 4: "an anycast address", 5: "a multicast address"}  # RTN_ of rtnetlink(7)
+
+
+class Seen(NamedTuple):
+    """What an endpoint is held against: ``vias`` are routes by their gateway, ``ours`` our links by namespace."""
+
+    wanted: Wanted
+    state: State
+    pairs: dict
+    vias: dict
+    ours: dict
 
 
 def check(wanted, state, pairs):
@@ -19,9 +30,10 @@ def check(wanted, state, pairs):
 
     :raises ReconcileError: names what is in the way and what to do, of up to five of them.
     """
+    seen = Seen(wanted, state, pairs, {one.via: one for one in state.every_route() if one.via}, _ours(pairs))
     found = []
     for endpoint in wanted.endpoints:
-        found += [f"{endpoint.name}: {one}" for one in _endpoint(endpoint, wanted, state, pairs)]
+        found += [f"{endpoint.name}: {one}" for one in _endpoint(endpoint, seen)]
     found += _host(wanted, state, pairs)
     for proxy in wanted.proxies:
         found += [f"proxies, {proxy.interface}: {one}" for one in _proxy(proxy, wanted, state)]
@@ -34,7 +46,7 @@ def warnings(wanted, state):
     """Return what works from the host, and not from everywhere else."""
     on_link = [
         (ipaddress.ip_network(one.to), one.dev)
-        for one in state.routes
+        for one in state.every_route()
         if one.via is None and one.kind == 1 and one.table == MAIN and _is_network(one) and one.dev in state.links
         and not state.links[one.dev].is_ours
     ]  # fmt: skip
@@ -67,19 +79,28 @@ def _few(many):
     return f"{', '.join(many[:3])}{more} {lie}"
 
 
-def _endpoint(endpoint, wanted, state, pairs):
-    if endpoint.path in state.own:
+def _ours(pairs):
+    """Return the indexes of our links in each namespace, by its path."""
+    found = {}
+    for pair in pairs.values():
+        if pair.inner:
+            found.setdefault(pair.path, set()).add(pair.inner.index)
+    return found
+
+
+def _endpoint(endpoint, seen):
+    if endpoint.path in seen.state.own:
         return [f"{shown(endpoint.place)} is the host's own; an endpoint needs one of its own"]
     return [
-        *_namespace(endpoint, wanted, state),
-        *_host_interface(endpoint, wanted, state, pairs),
-        *_inside(endpoint, state, pairs),
-        *(one for address in endpoint.addresses for one in _address(address, endpoint, state, pairs)),
+        *_namespace(endpoint, seen),
+        *_host_interface(endpoint, seen),
+        *_inside(endpoint, seen),
+        *(one for address in endpoint.addresses for one in _address(address, seen)),
     ]
 
 
-def _namespace(endpoint, wanted, state):
-    if state.spaces.get(endpoint.path) or endpoint.create or wanted.missing == "remove":
+def _namespace(endpoint, seen):
+    if seen.state.spaces.get(endpoint.path) or endpoint.create or seen.wanted.missing == "remove":
         return []
     return [
         f"{shown(endpoint.place)} is not there ({endpoint.path}). Start what it belongs to, or set missing_namespace to "
@@ -87,9 +108,9 @@ def _namespace(endpoint, wanted, state):
     ]
 
 
-def _host_interface(endpoint, wanted, state, pairs):
-    name = endpoint.host_interface
-    link = state.links.get(name)
+def _host_interface(endpoint, seen):
+    name, pairs, wanted = endpoint.host_interface, seen.pairs, seen.wanted
+    link = seen.state.links.get(name)
     if link is None or (name in pairs and pairs[name].name in ("", endpoint.name)):
         return []
     if name in pairs:
@@ -102,11 +123,11 @@ def _host_interface(endpoint, wanted, state, pairs):
     ]
 
 
-def _inside(endpoint, state, pairs):
-    space = state.spaces.get(endpoint.path)
+def _inside(endpoint, seen):
+    space = seen.state.spaces.get(endpoint.path)
     if space is None:
         return []
-    ours = {one.inner.index for one in pairs.values() if one.inner and one.path == endpoint.path}
+    ours = seen.ours.get(endpoint.path, ())
     found, inner = [], space.links.get(endpoint.interface)
     if inner and inner.index not in ours:
         kind = inner.kind or "a device"
@@ -118,36 +139,40 @@ def _inside(endpoint, state, pairs):
     names = {one.name for one in space.links.values() if one.index in ours}
     for route in space.routes:
         version = 6 if ":" in route.to else 4
-        foreign = route.dev not in names or route.protocol != 4
+        foreign = route.dev not in names or route.protocol != STATIC
         if route.to.endswith("/0") and route.table == MAIN and route.kind == 1 and foreign and endpoint.family(version):
             found.append(f"{shown(endpoint.place)} has a default route already: {route}; remove it first")
     return found
 
 
-def _address(address, endpoint, state, pairs):
-    route = state.matches.get(address)
-    if address == state.controller:
+def _address(address, seen):
+    if address == seen.state.controller:
         yield f"{address} is where this connection comes from; the host would no longer reach it"
-    vias = [one for one in state.routes if one.via == address]
-    if vias:
-        yield f"{address} is the gateway of a route of this host ({vias[0]}), which would lead nowhere"
-    if route and route.kind == RTN_LOCAL:
-        yield f"{address} is an address of this host ({route.dev})"
-    elif route and route.kind in KINDS:
-        yield f"{address} is {KINDS[route.kind]} of this host ({route.dev})"
-    elif route and route.table not in (MAIN, LOCAL, LAST):
-        yield (
-            f"a rule of policy routing sends {address} by {route}, before the main table is asked; see ip rule, "
-            "and let it leave out this address"
-        )
-    elif route and route.to == full(address) and route.dev not in pairs:
-        yield f"{address} is routed already, not by this module: {route}; remove that route, or choose another address"
-    if address in state.answers:
-        dev, mac = state.answers[address]
+    if address in seen.vias:
+        yield f"{address} is the gateway of a route of this host ({seen.vias[address]}), which would lead nowhere"
+    yield from _route(address, seen.state.matches.get(address), seen.pairs)
+    if address in seen.state.answers:
+        dev, mac = seen.state.answers[address]
         yield (
             f"{address} is in use: {mac} answers for it on {dev}. Take it away there, or set probe to 0 if that is a "
             "router which answers for everything"
         )
+
+
+def _route(address, route, pairs):
+    if route is None:
+        return
+    if route.kind == RTN_LOCAL:
+        yield f"{address} is an address of this host ({route.dev})"
+    elif route.kind in KINDS:
+        yield f"{address} is {KINDS[route.kind]} of this host ({route.dev})"
+    elif route.table not in (MAIN, LOCAL, LAST):
+        yield (
+            f"a rule of policy routing sends {address} by {route}, before the main table is asked; see ip rule, "
+            "and let it leave out this address"
+        )
+    elif route.to == full(address) and route.dev not in pairs:
+        yield f"{address} is routed already, not by this module: {route}; remove that route, or choose another address"
 
 
 def _host(wanted, state, pairs):
