@@ -131,9 +131,9 @@ options:
     default: 0.3
   save:
     description:
-      - A directory in which the declaration is kept, with a program C(apply) that makes the same again and needs nothing
-        of Ansible. What was kept before and is not named stays. The role P(hostcraft.linux.routed_endpoints#role) has
-        it run at boot.
+      - A directory in which the declaration is kept, with a program C(apply) that makes the same again and needs
+        nothing of Ansible. What was kept before and is not named stays. The role
+        P(hostcraft.linux.routed_endpoints#role) has it run at boot.
     type: path
 seealso:
   - module: hostcraft.linux.proxy_arp_info
@@ -223,35 +223,23 @@ found:
   type: raw
 """
 
-import base64
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hostcraft.linux.plugins.module_utils._core import guard
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.argspec import compose
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import reconcile, reported
-from ansible_collections.hostcraft.linux.plugins.module_utils._endpoints import arguments, declare, host, plan
-from ansible_collections.hostcraft.linux.plugins.module_utils._endpoints.model import Save
+from ansible_collections.hostcraft.linux.plugins.module_utils._endpoints import arguments, declare, host, plan, protect
 
 
 def main():
     module = AnsibleModule(**compose(arguments.ARGUMENTS, guard.ARGUMENTS))
-    params = module.params
     with reported(module):
-        wanted = declare.wanted(params)
-    if params["save"]:
-        # Compiled on the host only where it is used.
-        from ansible_collections.hostcraft.linux.plugins.module_utils._endpoints import program
-
-        packed = base64.b64encode(program.packed()).decode()
-        wanted = wanted._replace(save=Save(params["save"], params, packed, params["purge"]))
+        wanted = protect.saved(declare.wanted(module.params), module.params)
     kernel = host.Kernel()
-
-    def undo(_state, todo):
-        from ansible_collections.hostcraft.linux.plugins.module_utils._endpoints import protect
-
-        return protect.recorded(todo, watch.directory)
-
-    watch = guard.Guard(module, params["confirm_timeout"], undo)
+    watch = guard.Guard(
+        module,
+        module.params["confirm_timeout"],
+        undo=lambda _state, todo: protect.recorded(todo, watch.directory),
+    )
     result = reconcile(
         module,
         observe=lambda: host.observe(wanted),
@@ -259,7 +247,6 @@ def main():
         apply=kernel.apply,
         guard=watch,
     )
-    kernel.close()
     module.exit_json(**result)
 
 

@@ -29,7 +29,8 @@ def wanted(params):
     for number, entry in enumerate(params["endpoints"] or (), 1):
         try:
             if entry["state"] == "absent":
-                absent[_name(entry)] = _place(entry)
+                name = entry["host_interface"] or host_interface(entry["name"])
+                absent[_name(entry)] = (_place(entry), name)
             else:
                 endpoints.append(_endpoint(entry))
         except ReconcileError as error:

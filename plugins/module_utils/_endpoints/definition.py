@@ -62,7 +62,9 @@ def plan(save, state):
         )
         for one in changed
     )
-    sides = ({one: _shown(one, side, path) for one in changed} for side in (before, {k: v[0] for k, v in wanted.items()}))
+    sides = (
+        {one: _shown(one, side, path) for one in changed} for side in (before, {k: v[0] for k, v in wanted.items()})
+    )
     return Plan(*sides, steps)
 
 

@@ -20,7 +20,7 @@ PROBES = 2  # a network may lose one
 
 
 def find(wanted, state):
-    """Return ``{address: (link, MAC)}`` of new IPv4 addresses that somebody answers for; waits ``wanted.probe`` seconds.
+    """Return ``{address: (link, MAC)}`` of new IPv4 addresses that somebody has; waits ``wanted.probe`` seconds.
 
     :raises OSError: the question cannot be put.
     """
@@ -49,7 +49,7 @@ def _ask(asked, seconds):
             one = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.htons(ETH_P_ARP))
             sockets[one] = (link, {socket.inet_aton(address) for address in addresses})
             one.bind((link.name, ETH_P_ARP))
-        for probe in range(PROBES):
+        for _probe in range(PROBES):
             for one, (link, addresses) in sockets.items():
                 for address in addresses:
                     one.send(_question(link, address))

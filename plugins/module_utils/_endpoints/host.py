@@ -13,11 +13,12 @@ from contextlib import ExitStack
 from .._core import files
 from .._core.reconcile import ReconcileError
 from . import definition, duplicates, facets, namespaces, rtnetlink, sysctl
-from .model import GROUP, Space, State, path_of
+from .model import GROUP, SPACES, Space, State, path_of
 from .netlink import Netlink
 
 # Which sysctls tell what stands in the way, or will: of the host, and of each link that is not ours.
 HOST = ("ipv4/conf/all/rp_filter", "ipv6/conf/all/forwarding")
+COINCIDENCE = 1000  # what the index of a link in a namespace is moved by
 OTHERS = (
     "ipv4/conf/{}/forwarding",
     "ipv4/conf/{}/proxy_arp",
@@ -47,20 +48,21 @@ def _observe(netlink, wanted):
     names = {link.index: name for name, link in links.items()}
     ours = [link for link in links.values() if link.is_ours and not link.loopback]
     everything = wanted is None or wanted.purge
+    stale = []
     named = set() if wanted is None else {one.name for one in wanted.endpoints} | set(wanted.absent)
     looked_at = [link for link in ours if everything or not link.endpoint or link.endpoint[0] in named]
     places = {path_of(link.endpoint[1]): set() for link in looked_at if link.endpoint}
     addresses = []
     if wanted:
-        for path in map(path_of, wanted.absent.values()):
-            places.setdefault(path, set())
+        for place, _link in wanted.absent.values():
+            places.setdefault(path_of(place), set())
         for one in wanted.endpoints:
             places.setdefault(one.path, set()).add(one.interface)
             addresses += [*one.addresses, *([one.gateway] if one.family(4) else [])]
         addresses += [address for one in wanted.proxies for address in one.addresses]
-    spaces, stale = {}, []
-    for path, interfaces in places.items():
-        spaces[path] = _space(netlink, path, interfaces, stale)
+    for name in os.listdir(SPACES) if everything and os.path.isdir(SPACES) else ():
+        places.setdefault(path_of(name), set())
+    spaces = {path: _space(netlink, path, interfaces, stale) for path, interfaces in places.items()}
     others = [link.name for link in links.values() if not link.is_ours]
     paths = [*HOST, *(path.format(name) for name in others for path in OTHERS)]
     paths += [path for link in looked_at for path in facets.settings(link.name)]
@@ -180,11 +182,17 @@ class Kernel:
         namespaces.remove(path)
 
     def _veth(self, name, mac, mtu, path, inside):
-        host = self._in(None)
-        self._in(path)
-        rtnetlink.add_pair(host, name, mac, mtu, GROUP, self.sockets[path][1], inside)
-        for netlink in (host, self.sockets[path][0]):
-            netlink.indexes = {}
+        host, other = self._in(None), self._in(path)
+        how = {"group": GROUP, "descriptor": self.sockets[path][1], "inside": inside}
+        rtnetlink.add_pair(host, name, mac, mtu, **how)
+        host.indexes, other.indexes = {}, {}
+        number = rtnetlink.index(host, name)
+        if number == rtnetlink.index(other, inside):
+            # By equal indexes the kernel takes it for no virtual link, and lets up to a second pass before it sees
+            # that the other end is up (net/core/link_watch.c, linkwatch_urgent_event).
+            rtnetlink.delete_link(host, name)
+            rtnetlink.add_pair(host, name, mac, mtu, number=number + COINCIDENCE, **how)
+            host.indexes, other.indexes = {}, {}
 
     def _link(self, verb, where, name, values=None):
         netlink = self._in(where)

@@ -66,7 +66,7 @@ class Save(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """The declaration. ``absent`` are names of endpoints and where their namespaces would be.
+    """The declaration. ``absent`` are names of endpoints, where their namespaces would be, and their links' names.
 
     ``forwarding`` is check, set or ignore; ``missing`` is fail or remove; ``probe`` are seconds.
     """
@@ -145,9 +145,10 @@ class Space(NamedTuple):
 class State(NamedTuple):
     """What was found.
 
-    ``routes`` are tuples by link, without those of the table local. ``spaces`` are namespaces by path, None for one that is not there; ``stale`` paths are files without a namespace.
-    ``settings`` are sysctls below net, by path with slashes. ``matches`` are the routes that the host takes to an
-    address, ``answers`` who answered when asked for one: ``{address: (link, mac)}``. ``files`` are texts by path.
+    ``routes`` are tuples by link, without those of the table local. ``spaces`` are namespaces by path, None for one
+    that is not there; ``stale`` are paths of files that are none. ``settings`` are sysctls below net, by their path.
+    ``matches`` are the routes that the host takes to an address, ``answers`` who answered when asked for one:
+    ``{address: (link, mac)}``. ``own`` are paths of the host's own namespace. ``files`` are contents, in base64.
     """
 
     links: dict
@@ -158,7 +159,7 @@ class State(NamedTuple):
     proxied: dict = {}
     matches: dict = {}
     answers: dict = {}
-    own: Tuple[str, ...] = ()  # paths that are the host's own namespace
+    own: Tuple[str, ...] = ()
     controller: str = ""
     files: dict = {}
 
@@ -170,13 +171,13 @@ class State(NamedTuple):
 def path_of(place):
     """Return the path of the namespace at a place."""
     if place.startswith("pid:"):
-        return "/proc/{}/ns/net".format(place[4:])
+        return f"/proc/{place[4:]}/ns/net"
     return place if place.startswith("/") else f"{SPACES}/{place}"
 
 
 def shown(place):
     """Return a place as people read it."""
-    return "the namespace of process {}".format(place[4:]) if place.startswith("pid:") else f"netns {place}"
+    return f"the namespace of process {place[4:]}" if place.startswith("pid:") else f"netns {place}"
 
 
 def full(address):

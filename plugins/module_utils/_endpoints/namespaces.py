@@ -117,5 +117,3 @@ def _check(result, path):
     if result:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), path)
-
-

@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 import struct
+from contextlib import suppress
 
 HEADER = struct.Struct("=IHHII")
 ATTRIBUTE = struct.Struct("=HH")
@@ -34,10 +35,8 @@ class Netlink:
         self.socket.bind((0, 0))
         self.socket.settimeout(TIMEOUT)
         for option in (CAP_ACK, EXT_ACK):
-            try:
+            with suppress(OSError):  # before Linux 4.12: the kernel gives no reasons
                 self.socket.setsockopt(SOL_NETLINK, option, 1)
-            except OSError:  # before Linux 4.12: the kernel gives no reasons
-                pass
         self.number = 0
         self.indexes = {}
 

@@ -36,6 +36,10 @@ def find(state):
 
 def _pair(link, state):
     if not link.endpoint:
+        # Only half made. Its other end is looked for everywhere: nothing tells where it is.
+        for path, space in state.spaces.items():
+            if other_end(link, space):
+                return Pair("", link, path, space, other_end(link, space))
         return Pair("", link)
     name, place = link.endpoint
     path = path_of(place)
@@ -54,9 +58,7 @@ def other_end(link, space):
 def remaining(space, gone):
     """Return what a namespace has beside its loopback and the links ``gone``."""
     names = {one.name for one in gone}
-    return sorted(
-        one.name for one in space.links.values() if not one.loopback and one.name not in names | FALLBACK
-    )
+    return sorted(one.name for one in space.links.values() if not one.loopback and one.name not in names | FALLBACK)
 
 
 def removal(pair, state, with_space):

@@ -24,7 +24,7 @@ def plan(wanted, state):
     there = tuple(one for one in wanted.endpoints if one.create or state.spaces.get(one.path))
     lost = tuple(one for one in wanted.endpoints if one not in there)
     wanted = wanted._replace(endpoints=there)
-    gone, kept = _split(wanted, [one.name for one in lost], state, found)
+    gone, kept = _split(wanted, [one.name for one in lost], found)
     whole = _removals(wanted, state, gone).then(plan_host.forwarding(wanted, state))
     links = [pair.link.name for pair in kept.values()]
     routed, made = {route.to: link for link in links for route in state.routes.get(link, ())}, set()
@@ -63,14 +63,15 @@ def _lost(endpoints):
     )
 
 
-def _split(wanted, lost, state, found):
+def _split(wanted, lost, found):
     """Return the pairs that go, and those that stay by the name of their endpoint."""
     named = {one.name: one for one in wanted.endpoints}
+    links = {one.host_interface for one in wanted.endpoints} | {link for _place, link in wanted.absent.values()}
     gone, kept = [], {}
     for pair in found.values():
         endpoint = named.get(pair.name)
         if endpoint is None:
-            half = not pair.name and pair.link.name in {one.host_interface for one in wanted.endpoints}
+            half = not pair.name and pair.link.name in links
             if pair.name in wanted.absent or pair.name in lost or half or wanted.purge:
                 gone.append(pair)
         elif _fits(endpoint, pair) and endpoint.name not in kept:
@@ -98,21 +99,34 @@ def _removals(wanted, state, gone):
         with_space = last.get(pair.path) is pair
         others = pairs.remaining(pair.space, [one.inner for one in gone if one.path == pair.path]) if with_space else ()
         if others:
-            warned.append(f"netns {pair.path} is kept: it has other links, not made by this module: {', '.join(others)}")
+            warned.append(
+                f"netns {pair.path} is kept: it has other links, not made by this module: {', '.join(others)}"
+            )
         operations = pairs.removal(pair, state, with_space and not others)
         name = pair.name or f"{pair.link.name} (half made)"
         also = f" and {pair.path}" if with_space and not others else ""
-        had = facets.found(pair.link, pair.inner, pair.space, state) if pair.inner else {"host interface": pair.link.name}
+        had = (
+            facets.found(pair.link, pair.inner, pair.space, state) if pair.inner else {"host interface": pair.link.name}
+        )
         whole = _merge(whole, ({name: had}, {name: None}, Step("remove", name, pair.link.name + also, operations)))
-    for name, place in wanted.absent.items():
-        path = path_of(place)
-        space = state.spaces.get(path)
-        empty = space and space.is_ours and _owner(space) == name and not pairs.remaining(space, ())
-        if (empty or path in state.stale) and path not in needed and path not in last:
+    for path in _emptied(wanted, state):
+        if path not in needed and path not in last:
+            space = state.spaces[path]
+            name = f"netns {path.rpartition('/')[2]}"
             back = [["netns", "add", path, pairs.mark_of(space)]] if space else []
-            step = Step("remove", f"netns {place}", "nothing is in it", ((["netns", "del", path], back),))
-            whole = _merge(whole, ({f"netns {place}": "empty"}, {f"netns {place}": None}, step))
+            step = Step("remove", name, "nothing is in it", ((["netns", "del", path], back),))
+            whole = _merge(whole, ({name: "empty"}, {name: None}, step))
     return whole._replace(warnings=tuple(warned))
+
+
+def _emptied(wanted, state):
+    """Return the paths of namespaces of ours that nothing is in, and of names without a namespace, that shall go."""
+    named = {path_of(place): name for name, (place, _link) in wanted.absent.items()}
+    for path, space in state.spaces.items():
+        stale = path in state.stale and path in named
+        empty = space and space.is_ours and not pairs.remaining(space, ())
+        if stale or (empty and (wanted.purge or named.get(path) == _owner(space))):
+            yield path
 
 
 def _owner(space):
@@ -140,7 +154,9 @@ def _create(endpoint, state, routed, made):
     is_new = state.spaces.get(endpoint.path) is None and endpoint.path not in made
     if is_new:
         made.add(endpoint.path)
-        operations.append((["netns", "add", endpoint.path, f"{MARK}{endpoint.name}"], [["netns", "del", endpoint.path]]))
+        operations.append(
+            (["netns", "add", endpoint.path, f"{MARK}{endpoint.name}"], [["netns", "del", endpoint.path]])
+        )
     taken = _taken(endpoint, routed)
     operations += pairs.creation(_names(endpoint), endpoint.mac, endpoint.mtu, want, taken)
     new = " (new)" if is_new else ""

@@ -15,7 +15,9 @@ def uplinks(wanted, state):
     """Return the links that IPv4 traffic of endpoints comes back by: those of default routes, and of proxies."""
     found = {one.interface for one in wanted.proxies if any(":" not in address for address in one.addresses)}
     if any(one.family(4) for one in wanted.endpoints):
-        found.update(one.dev for one in state.every_route() if one.to == "0.0.0.0/0" and one.table == MAIN and one.kind == 1)
+        found.update(
+            one.dev for one in state.every_route() if one.to == "0.0.0.0/0" and one.table == MAIN and one.kind == 1
+        )
     return sorted(one for one in found if one in state.links and not state.links[one].is_ours)
 
 
@@ -29,7 +31,9 @@ def forwarding(wanted, state):
     """
     off = [(f"ipv4/conf/{link}/forwarding", "0", "1") for link in uplinks(wanted, state)]
     off = [one for one in off if state.settings.get(one[0]) == "0"]
-    six = any(one.family(6) for one in wanted.endpoints) or any(":" in a for one in wanted.proxies for a in one.addresses)
+    six = any(one.family(6) for one in wanted.endpoints) or any(
+        ":" in a for one in wanted.proxies for a in one.addresses
+    )
     if six and state.settings.get(ALL6) == "0":
         heeding = [link for link in sorted(state.links) if _heeds(link, state)]
         off += [(f"ipv6/conf/{link}/accept_ra", "1", "2") for link in heeding] + [(ALL6, "0", "1")]
@@ -38,9 +42,9 @@ def forwarding(wanted, state):
     shown = ", ".join("net.{} {} -> {}".format(path.replace("/", "."), old, new) for path, old, new in off)
     if wanted.forwarding == "check":
         raise ReconcileError(
-            f"This host does not forward ({shown} is needed), so nothing from outside would come back to the endpoints, "
-            "and the kernel would not answer for others. Set forwarding to set, best with confirm_timeout; or to ignore "
-            "where endpoints are to reach only the host"
+            f"This host does not forward ({shown} is needed), so nothing from outside would come back to the "
+            "endpoints, and links would not answer for others. Set forwarding to set, best with confirm_timeout; or to "
+            "ignore where endpoints are to reach only the host"
         )
     operations = [(["sysctl", None, path, new], [["sysctl", None, path, old]]) for path, old, new in off]
     if off[-1][0] == ALL6:
@@ -58,17 +62,17 @@ def proxies(wanted, state):
         have = state.proxied.get(proxy.interface, ())
         more = tuple(one for one in proxy.addresses if one not in have)
         on = any(":" in one for one in proxy.addresses)
-        whole = whole.then(_answers("add", proxy.interface, more, (have, (*have, *more)), state, on))
+        whole = whole.then(_answers("add", proxy.interface, more, (have, (*have, *more)), state, ndp=on))
     for proxy in wanted.unproxied:
         have = state.proxied.get(proxy.interface, ())
         less = tuple(one for one in proxy.addresses if one in have)
         left = tuple(one for one in have if one not in less)
         off = any(":" in one for one in less) and not any(":" in one for one in left)
-        whole = whole.then(_answers("remove", proxy.interface, less, (have, left), state, off))
+        whole = whole.then(_answers("remove", proxy.interface, less, (have, left), state, ndp=off))
     return whole
 
 
-def _answers(verb, link, changed, sides, state, ndp):
+def _answers(verb, link, changed, sides, state, *, ndp):
     """Return the plan that adds or removes addresses; with ``ndp`` the sysctl that IPv6 needs follows."""
     do, back, old, new = ("add", "del", "0", "1") if verb == "add" else ("del", "add", "1", "0")
     setting = f"ipv6/conf/{link}/proxy_ndp"

@@ -114,7 +114,10 @@ def _apply(path):
     kernel = host.Kernel()
     try:
         result = reconcile.reconcile(
-            Console(), observe=lambda: host.observe(wanted), plan=lambda state: plan.plan(wanted, state), apply=kernel.apply
+            Console(),
+            observe=lambda: host.observe(wanted),
+            plan=lambda state: plan.plan(wanted, state),
+            apply=kernel.apply,
         )
     finally:
         kernel.close()

@@ -102,9 +102,9 @@ def _endpoint(endpoint, seen):
 def _namespace(endpoint, seen):
     if seen.state.spaces.get(endpoint.path) or endpoint.create or seen.wanted.missing == "remove":
         return []
+    there = f"{shown(endpoint.place)} is not there ({endpoint.path})"
     return [
-        f"{shown(endpoint.place)} is not there ({endpoint.path}). Start what it belongs to, or set missing_namespace to "
-        "remove, which cleans up what is left of such endpoints"
+        f"{there}. Start what it belongs to, or set missing_namespace to remove, which cleans up what is left of it"
     ]
 
 

@@ -13,13 +13,13 @@ def endpoints(state):
 
     One whose namespace cannot be reached is not among them; see :func:`lost`.
     """
-    found = [_endpoint(pair, state) for pair in pairs.find(state).values() if pair.inner]
+    found = [_endpoint(pair, state) for pair in pairs.find(state).values() if pair.name and pair.inner]
     return sorted(found, key=lambda one: one["name"])
 
 
 def lost(state):
-    """Return the names of endpoints (of the link, where it was only half made) whose other end cannot be reached."""
-    return sorted(pair.name or pair.link.name for pair in pairs.find(state).values() if not pair.inner)
+    """Return the names of endpoints (of the link, where it was only half made) that do not work any more."""
+    return sorted(pair.name or pair.link.name for pair in pairs.find(state).values() if not (pair.name and pair.inner))
 
 
 def proxies(state):

@@ -19,7 +19,12 @@ NEWADDR, DELADDR, GETADDR = 20, 21, 22
 NEWROUTE, DELROUTE, GETROUTE = 24, 25, 26
 NEWNEIGH, DELNEIGH, GETNEIGH = 28, 29, 30
 NEWNSID, GETNSID = 88, 90
-IFINFO, IFADDR, RTMSG, NDMSG = struct.Struct("=BBHiII"), struct.Struct("=BBBBi"), struct.Struct("=8BI"), struct.Struct("=BBHiHBB")
+IFINFO, IFADDR, RTMSG, NDMSG = (
+    struct.Struct("=BBHiII"),
+    struct.Struct("=BBBBi"),
+    struct.Struct("=8BI"),
+    struct.Struct("=BBHiHBB"),
+)
 # Attributes of a link.
 ADDRESS, IFNAME, MTU, PEER, MASTER, LINKINFO, IFALIAS, GROUP, NET_NS_FD, EXT_MASK, LINK_NETNSID = (
     1, 3, 4, 5, 10, 18, 20, 27, 28, 29, 37,
@@ -97,10 +102,10 @@ def _route(version, data, names):
     if table == 255:  # RT_TABLE_LOCAL
         return None
     found = attributes(data, RTMSG.size)
-    return _as_route(version, length, table, protocol, kind, found, names)
+    return _as_route(version, length, table, protocol=protocol, kind=kind, found=found, names=names)
 
 
-def _as_route(version, length, table, protocol, kind, found, names):
+def _as_route(version, length, table, *, protocol, kind, found, names):
     to = found.get(1) or bytes(4 if version == 4 else 16)
     via = found.get(5) or (found[18][2:] if 18 in found else None)
     dev = names.get(_number(found.get(4)), "")
@@ -132,7 +137,8 @@ def lookup(netlink, address, names):
         raise
     for _kind, data in answers:
         _family, length, _from, _tos, table, protocol, _scope, kind, _flags = RTMSG.unpack_from(data)
-        return _as_route(one.version, length, table, protocol, kind, attributes(data, RTMSG.size), names)
+        found = attributes(data, RTMSG.size)
+        return _as_route(one.version, length, table, protocol=protocol, kind=kind, found=found, names=names)
     return None
 
 
@@ -153,10 +159,13 @@ def space_id(netlink, descriptor):
     return _number(attributes(answers[0][1], 4).get(1), "=i", -1)
 
 
-def add_pair(netlink, name, mac, mtu, group, descriptor, inside):
-    """Make a veth pair, its other end in the namespace of ``descriptor``; the mark ``group`` is there at once."""
+def add_pair(netlink, name, mac, mtu, *, group, descriptor, inside, number=0):
+    """Make a veth pair, its other end in the namespace of ``descriptor``; the mark ``group`` is there at once.
+
+    :param number: the index of the other end; 0: the kernel chooses.
+    """
     size = attribute(MTU, mtu) if mtu else b""
-    other = IFINFO.pack(0, 0, 0, 0, 0, 0) + attribute(IFNAME, inside) + size + attribute(NET_NS_FD, descriptor)
+    other = IFINFO.pack(0, 0, 0, number, 0, 0) + attribute(IFNAME, inside) + size + attribute(NET_NS_FD, descriptor)
     data = attribute(DATA | NESTED, attribute(VETH_PEER | NESTED, other))
     info = attribute(LINKINFO | NESTED, attribute(KIND, b"veth") + data)
     body = attribute(IFNAME, name) + attribute(ADDRESS, _mac(mac)) + size + attribute(GROUP, group) + info
