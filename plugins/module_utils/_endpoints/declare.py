@@ -10,7 +10,7 @@ import ipaddress
 import re
 
 from .._core.reconcile import ReconcileError
-from .model import Endpoint, Proxy, Wanted
+from .model import Endpoint, Proxy, Wanted, shown
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,63}\Z")
 # dev_valid_name() of the kernel: 15 bytes, no slash, colon or space.
@@ -39,6 +39,10 @@ def wanted(params):
     _once("endpoints", "host_interface", [one.host_interface for one in endpoints])
     _once("endpoints", "the address", [address for one in endpoints for address in one.addresses])
     _once("endpoints", "the namespace and interface", [f"{one.place} {one.interface}" for one in endpoints])
+    for version in (4, 6):
+        # Each is the way to everywhere.
+        places = [f"{shown(one.place)}, IPv{version}" for one in endpoints if one.family(version)]
+        _once("endpoints", "the default route of a namespace", places)
     proxies = [(_proxy(entry), entry["state"]) for entry in params["proxies"] or ()]
     _once("proxies", "the interface", [f"{one.interface} ({state})" for one, state in proxies])
     return Wanted(
@@ -66,6 +70,7 @@ def link_local(mac):
 
 
 def _endpoint(entry):
+    name, place = _name(entry), _place(entry)
     mac = entry["mac"].lower()
     if not MAC.match(mac) or int(mac[:2], 16) & 1:
         raise ReconcileError(f"mac '{mac}' is no address of one link; give six bytes, the first of them even")
@@ -77,9 +82,9 @@ def _endpoint(entry):
     if entry["mtu"] is not None and entry["mtu"] < 1280 and any(":" in one for one in addresses):
         raise ReconcileError(f"mtu {entry['mtu']} is too small for IPv6, which needs 1280 (RFC 8200, section 5)")
     one = Endpoint(
-        _name(entry),
-        _place(entry),
-        entry["create"] and entry["pid"] is None and "/" not in (entry["netns"] or ""),
+        name,
+        place,
+        entry["create"] and "/" not in place and not place.startswith("pid:"),
         _interface("interface", entry["interface"]),
         _interface("host_interface", entry["host_interface"] or host_interface(entry["name"])),
         addresses,
@@ -163,6 +168,6 @@ def _proxy(entry):
 
 
 def _once(option, what, values):
-    twice = sorted({one for one in values if values.count(one) > 1}) if len(set(values)) < len(values) else []
-    if twice:
+    if len(set(values)) < len(values):
+        twice = sorted({one for one in values if values.count(one) > 1})
         raise ReconcileError(f"{option}: {what} is given twice: {', '.join(twice)}")

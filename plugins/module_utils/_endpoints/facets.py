@@ -63,7 +63,7 @@ def found(link, inner, space, state):
         "mac": link.mac,
         "mtu": link.mtu,
         "inside mtu": inner.mtu,
-        "bridge": next((one.name for one in state.links.values() if one.index == link.master), "none"),
+        "bridge": next((one.name for one in state.links.values() if one.ifindex == link.master), "none"),
         **{path: state.settings.get(path) for path in settings(link.name)},
         "up": link.up,
         "inside up": inner.up,

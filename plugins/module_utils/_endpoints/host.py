@@ -45,7 +45,7 @@ def observe(wanted=None):
 
 def _observe(netlink, wanted):
     links = rtnetlink.links(netlink)
-    names = {link.index: name for name, link in links.items()}
+    names = {link.ifindex: name for name, link in links.items()}
     ours = [link for link in links.values() if link.is_ours and not link.loopback]
     everything = wanted is None or wanted.purge
     stale = []
@@ -101,7 +101,7 @@ def _space(netlink, path, interfaces, stale):
                 entered.callback(os.close, number)
                 settings = sysctl.read(f"ipv6/conf/{name}/disable_ipv6" for name in interfaces)
             links = rtnetlink.links(inner)
-            routes = rtnetlink.routes(inner, {link.index: name for name, link in links.items()})
+            routes = rtnetlink.routes(inner, {link.ifindex: name for name, link in links.items()})
             disabled = {path.split("/")[2]: value for path, value in settings.items()}
             return Space(rtnetlink.space_id(netlink, number), links, routes, disabled)
     except OSError as error:

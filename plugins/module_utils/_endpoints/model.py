@@ -86,7 +86,7 @@ class Link(NamedTuple):
     """A link as it is found. ``peer`` is the index of the other end, ``space`` the id of the namespace it is in."""
 
     name: str
-    index: int
+    ifindex: int
     kind: str = ""
     mac: str = ""
     mtu: int = 1500

@@ -52,7 +52,7 @@ def other_end(link, space):
     """Return the link of a namespace that is the other end of ``link``, or None."""
     if space is None or link.space != space.number:
         return None
-    return next((one for one in space.links.values() if one.index == link.peer and one.peer == link.index), None)
+    return next((one for one in space.links.values() if one.ifindex == link.peer and one.peer == link.ifindex), None)
 
 
 def remaining(space, gone):

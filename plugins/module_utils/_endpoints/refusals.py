@@ -16,13 +16,26 @@ KINDS = {3: "a broadcast address", 4: "an anycast address", 5: "a multicast addr
 
 
 class Seen(NamedTuple):
-    """What an endpoint is held against: ``vias`` are routes by their gateway, ``ours`` our links by namespace."""
+    """What an endpoint is held against: ``vias`` are routes by their gateway.
+
+    ``inner`` are pairs by the path of the namespace and the link there, ``named`` the endpoints that are to be there.
+    """
 
     wanted: Wanted
     state: State
     pairs: dict
     vias: dict
-    ours: dict
+    inner: dict
+    named: frozenset
+
+    def is_going(self, name):
+        """Tell whether the endpoint of a pair is removed."""
+        return name in self.wanted.absent or (self.wanted.purge and name not in self.named)
+
+    def may_replace(self, path, link):
+        """Tell whether the default route by a link in a namespace is ours to change in this task."""
+        pair = self.inner.get((path, link))
+        return pair is not None and (pair.name in self.named or not pair.name or self.is_going(pair.name))
 
 
 def check(wanted, state, pairs):
@@ -30,13 +43,20 @@ def check(wanted, state, pairs):
 
     :raises ReconcileError: names what is in the way and what to do, of up to five of them.
     """
-    seen = Seen(wanted, state, pairs, {one.via: one for one in state.every_route() if one.via}, _ours(pairs))
+    seen = Seen(
+        wanted,
+        state,
+        pairs,
+        {one.via: one for one in state.every_route() if one.via},
+        {(one.path, one.inner.name): one for one in pairs.values() if one.inner},
+        frozenset(one.name for one in wanted.endpoints),
+    )
     found = []
     for endpoint in wanted.endpoints:
         found += [f"{endpoint.name}: {one}" for one in _endpoint(endpoint, seen)]
     found += _host(wanted, state, pairs)
     for proxy in wanted.proxies:
-        found += [f"proxies, {proxy.interface}: {one}" for one in _proxy(proxy, wanted, state)]
+        found += [f"proxies, {proxy.interface}: {one}" for one in _proxy(proxy, seen)]
     if found:
         more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         raise ReconcileError("; ".join(found[:SHOWN]) + more, problems=found)
@@ -79,15 +99,6 @@ def _few(many):
     return f"{', '.join(many[:3])}{more} {lie}"
 
 
-def _ours(pairs):
-    """Return the indexes of our links in each namespace, by its path."""
-    found = {}
-    for pair in pairs.values():
-        if pair.inner:
-            found.setdefault(pair.path, set()).add(pair.inner.index)
-    return found
-
-
 def _endpoint(endpoint, seen):
     if endpoint.path in seen.state.own:
         return [f"{shown(endpoint.place)} is the host's own; an endpoint needs one of its own"]
@@ -109,14 +120,17 @@ def _namespace(endpoint, seen):
 
 
 def _host_interface(endpoint, seen):
-    name, pairs, wanted = endpoint.host_interface, seen.pairs, seen.wanted
+    name, pairs = endpoint.host_interface, seen.pairs
     link = seen.state.links.get(name)
     if link is None or (name in pairs and pairs[name].name in ("", endpoint.name)):
         return []
     if name in pairs:
         other = pairs[name].name
-        going = other in wanted.absent or (wanted.purge and other not in [one.name for one in wanted.endpoints])
-        return [] if going else [f"{name} is the link of the endpoint {other}; choose another host_interface"]
+        return (
+            []
+            if seen.is_going(other)
+            else [f"{name} is the link of the endpoint {other}; choose another host_interface"]
+        )
     kind = link.kind or "a device"
     return [
         f"{name} is there already and not made by this module ({kind}, MAC {link.mac}); choose another host_interface"
@@ -127,19 +141,17 @@ def _inside(endpoint, seen):
     space = seen.state.spaces.get(endpoint.path)
     if space is None:
         return []
-    ours = seen.ours.get(endpoint.path, ())
     found, inner = [], space.links.get(endpoint.interface)
-    if inner and inner.index not in ours:
+    if inner and (endpoint.path, inner.name) not in seen.inner:
         kind = inner.kind or "a device"
         has = f" with {', '.join(inner.addresses)}" if inner.addresses else ""
         found.append(
             f"{shown(endpoint.place)} has a link {endpoint.interface} already, not made by this module ({kind}{has}); "
             "choose another interface, or remove that one"
         )
-    names = {one.name for one in space.links.values() if one.index in ours}
     for route in space.routes:
         version = 6 if ":" in route.to else 4
-        foreign = route.dev not in names or route.protocol != STATIC
+        foreign = route.protocol != STATIC or not seen.may_replace(endpoint.path, route.dev)
         if route.to.endswith("/0") and route.table == MAIN and route.kind == 1 and foreign and endpoint.family(version):
             found.append(f"{shown(endpoint.place)} has a default route already: {route}; remove it first")
     return found
@@ -201,7 +213,8 @@ def _host(wanted, state, pairs):
     return found
 
 
-def _proxy(proxy, wanted, state):
+def _proxy(proxy, seen):
+    wanted, state = seen.wanted, seen.state
     link = state.links.get(proxy.interface)
     if link is None or link.loopback:
         return ["there is no such link" if link is None else "the loopback answers nobody"]
@@ -211,8 +224,8 @@ def _proxy(proxy, wanted, state):
         route = state.matches.get(address)
         if route and route.kind == RTN_LOCAL:
             found.append(f"{address} is an address of this host, which answers for it anyway")
-        elif address not in routed and (route is None or route.dev == proxy.interface):
-            way = f"by {proxy.interface} itself" if route else "by no route"
+        elif address not in routed and (route is None or route.dev == proxy.interface or _ends(route, seen)):
+            way = f"by {route.dev}{' itself' if route.dev == proxy.interface else ''}" if route else "by no route"
             found.append(
                 f"{address} is reached {way}, and the kernel answers only for what another link leads to; add its "
                 "route first"
@@ -220,3 +233,9 @@ def _proxy(proxy, wanted, state):
         if address in state.answers and address not in routed:
             found.append(f"{address} is in use: {state.answers[address][1]} answers for it on {proxy.interface}")
     return found
+
+
+def _ends(route, seen):
+    """Tell whether a route, which no endpoint is declared to have, goes in this task."""
+    pair = seen.pairs.get(route.dev)
+    return pair is not None and (pair.name in seen.named or seen.is_going(pair.name))

@@ -55,7 +55,7 @@ def links(netlink):
     for _kind, data in netlink.dump(GETLINK, body):
         link = _link(data, addresses)
         found[link.name] = link
-    netlink.indexes = {name: link.index for name, link in found.items()}
+    netlink.indexes = {name: link.ifindex for name, link in found.items()}
     return found
 
 

@@ -12,6 +12,16 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(_core.__file__ or _core._
 # What touches the system, by domain; everything else in a domain is pure.
 IO_FILES = {
     "_core": {"command.py", "files.py", "guard.py", "watchdog.py"},
+    "_endpoints": {
+        "duplicates.py",
+        "host.py",
+        "namespaces.py",
+        "netlink.py",
+        "program.py",
+        "protect.py",
+        "rtnetlink.py",
+        "sysctl.py",
+    },
     "_git": {
         "checkout.py",
         "clone.py",
@@ -32,6 +42,7 @@ IO_FILES = {
     "_rlimit": {"bounds.py", "host.py", "pam.py", "procfs.py", "survey.py", "systemd.py", "usage.py"},
 }
 PURE = {
+    "base64",
     "collections",
     "contextlib",
     "datetime",
@@ -40,6 +51,7 @@ PURE = {
     "hashlib",
     "ipaddress",
     "itertools",
+    "json",
     "re",
     "typing",
     "uuid",
