@@ -76,7 +76,7 @@ class Kernel:
         self.routes[where] = [one for one in self.routes[where] if one.dev != name]
         for place, links in self.links.items():
             for other in list(links.values()):
-                if other.peer == link.ifindex and link.peer == other.index:
+                if other.peer == link.ifindex and link.peer == other.ifindex:
                     self._gone(place, other.name)
 
     def address(self, verb, where, name, address):
