@@ -95,7 +95,8 @@ class ActionModule(ActionBase):
 
     def _after_a_cut(self, change):
         """Return the result that the module left, or its failure, after the connection was lost; None: unknown."""
-        patience = RESTORE + float(self._task.args.get("confirm_timeout") or 0)
+        timeout = self._task.args.get("confirm_timeout") or 0
+        patience = RESTORE + float(timeout)
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
             answer = self._ask(change, "status")
@@ -103,7 +104,7 @@ class ActionModule(ActionBase):
                 deadline = time.monotonic() + patience
                 time.sleep(PAUSE)
             if answer and answer["state"] == "rolled_back":
-                return self._rolled_back({"id": change}, answer)
+                return self._rolled_back({"id": change, "timeout": timeout}, answer)
             if answer and answer["state"] == "cancelled":
                 msg = f"The connection was cut, and the change was given up: {answer['reason']}. Nothing was changed"
                 return {"failed": True, "changed": False, "rolled_back": False, "guard": answer, "msg": msg}
