@@ -139,6 +139,8 @@ def _host(text):
         )
     if one.ip.is_multicast or one.ip.is_unspecified or one.ip.is_loopback or one.ip.is_link_local:
         raise ReconcileError(f"'{text}' is multicast, link-local, loopback or nothing; an endpoint needs its own")
+    if one.version == 6 and int(one.ip) >> 48 == 0:
+        raise ReconcileError(f"'{text}' stands for an IPv4 address (RFC 4291, section 2.5.5); give that itself")
     return str(one.ip)
 
 

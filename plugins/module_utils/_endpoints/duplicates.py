@@ -29,7 +29,7 @@ def find(wanted, state):
         route = state.matches[address]
         link = state.links.get(route.dev) if route else None
         if link and link.up and not link.loopback and not link.is_ours and len(link.mac) == 17 and route.kind == 1:
-            asked.setdefault(link, []).append(address)
+            asked.setdefault(link.name, (link, []))[1].append(address)
     return _ask(asked, wanted.probe) if wanted.probe > 0 else {}
 
 
@@ -45,7 +45,7 @@ def _new(wanted, state):
 def _ask(asked, seconds):
     sockets, found = {}, {}
     try:
-        for link, addresses in asked.items():
+        for link, addresses in asked.values():
             one = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.htons(ETH_P_ARP))
             sockets[one] = (link, {socket.inet_aton(address) for address in addresses})
             one.bind((link.name, ETH_P_ARP))

@@ -68,7 +68,7 @@ def found(link, inner, space, state):
         "up": link.up,
         "inside up": inner.up,
         "link-local": tuple(one.split("/")[0] for one in link.addresses if one.startswith("fe80:")),
-        "inside disable_ipv6": space.disabled.get(inner.name),
+        "inside disable_ipv6": inner.settings.get("ipv6/conf/disable_ipv6"),
         "inside addresses": tuple(sorted(one for one in inner.addresses if not one.startswith("fe80:"))),
         "inside routes": tuple(sorted(map(_way, ways))),
         "routes": tuple(sorted(one.to for one in routes)),

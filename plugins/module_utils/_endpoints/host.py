@@ -12,12 +12,12 @@ from contextlib import ExitStack
 
 from .._core import files
 from .._core.reconcile import ReconcileError
-from . import definition, duplicates, facets, namespaces, rtnetlink, sysctl
+from . import definition, duplicates, namespaces, rtnetlink, sysctl
 from .model import GROUP, SPACES, Space, State, path_of
 from .netlink import Netlink
 
-# Which sysctls tell what stands in the way, or will: of the host, and of each link that is not ours.
 HOST = ("ipv4/conf/all/rp_filter", "ipv6/conf/all/forwarding")
+DELAYS = ("ipv4/neigh/{}/proxy_delay", "ipv6/neigh/{}/proxy_delay")
 COINCIDENCE = 1000  # what the index of a link in a namespace is moved by
 OTHERS = (
     "ipv4/conf/{}/forwarding",
@@ -51,21 +51,20 @@ def _observe(netlink, wanted):
     stale = []
     named = set() if wanted is None else {one.name for one in wanted.endpoints} | set(wanted.absent)
     looked_at = [link for link in ours if everything or not link.endpoint or link.endpoint[0] in named]
-    places = {path_of(link.endpoint[1]): set() for link in looked_at if link.endpoint}
+    places = {path_of(link.endpoint[1]) for link in looked_at if link.endpoint}
     addresses = []
     if wanted:
-        for place, _link in wanted.absent.values():
-            places.setdefault(path_of(place), set())
+        places.update(path_of(place) for place, _link in wanted.absent.values())
         for one in wanted.endpoints:
-            places.setdefault(one.path, set()).add(one.interface)
+            places.add(one.path)
             addresses += [*one.addresses, *([one.gateway] if one.family(4) else [])]
         addresses += [address for one in wanted.proxies for address in one.addresses]
-    for name in os.listdir(SPACES) if everything and os.path.isdir(SPACES) else ():
-        places.setdefault(path_of(name), set())
-    spaces = {path: _space(netlink, path, interfaces, stale) for path, interfaces in places.items()}
-    others = [link.name for link in links.values() if not link.is_ours]
-    paths = [*HOST, *(path.format(name) for name in others for path in OTHERS)]
-    paths += [path for link in looked_at for path in facets.settings(link.name)]
+    if everything and os.path.isdir(SPACES):
+        places.update(map(path_of, os.listdir(SPACES)))
+    spaces = {path: _space(netlink, path, stale) for path in sorted(places)}
+    settings = sysctl.read([*HOST, *(path.format(link.name) for link in looked_at for path in DELAYS)])
+    for link in links.values():
+        settings.update(_by_path(link))
     routes = {}
     for route in rtnetlink.routes(netlink, names):
         routes.setdefault(route.dev, []).append(route)
@@ -74,14 +73,21 @@ def _observe(netlink, wanted):
         routes,
         spaces,
         tuple(stale),
-        sysctl.read(paths),
+        settings,
         rtnetlink.proxies(netlink, names),
         {one: rtnetlink.lookup(netlink, one, names) for one in dict.fromkeys(addresses)},
-        own=tuple(path for path in places if namespaces.is_own(path)),
+        own=tuple(path for path in spaces if namespaces.is_own(path)),
         files={path: _content(path) for path in definition.paths(wanted.save)} if wanted and wanted.save else {},
         controller=os.environ.get("SSH_CLIENT", "").partition(" ")[0],
     )
     return state._replace(answers=duplicates.find(wanted, state)) if wanted else state
+
+
+def _by_path(link):
+    """Return the settings of a link by their whole paths below net."""
+    for path, value in link.settings.items():
+        where, key = path.rsplit("/", 1)
+        yield f"{where}/{link.name}/{key}", value
 
 
 def _content(path):
@@ -90,7 +96,7 @@ def _content(path):
     return None if content is None else base64.b64encode(content).decode()
 
 
-def _space(netlink, path, interfaces, stale):
+def _space(netlink, path, stale):
     """Return what is in the namespace at ``path``; None: there is none. A file without one is added to ``stale``."""
     try:
         with ExitStack() as entered:
@@ -99,11 +105,9 @@ def _space(netlink, path, interfaces, stale):
                 entered.callback(inner.close)
                 number = os.dup(descriptor)
                 entered.callback(os.close, number)
-                settings = sysctl.read(f"ipv6/conf/{name}/disable_ipv6" for name in interfaces)
             links = rtnetlink.links(inner)
             routes = rtnetlink.routes(inner, {link.ifindex: name for name, link in links.items()})
-            disabled = {path.split("/")[2]: value for path, value in settings.items()}
-            return Space(rtnetlink.space_id(netlink, number), links, routes, disabled)
+            return Space(rtnetlink.space_id(netlink, number), links, routes)
     except OSError as error:
         if error.errno == errno.EINVAL:
             stale.append(path)

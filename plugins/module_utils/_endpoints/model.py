@@ -83,7 +83,10 @@ class Wanted(NamedTuple):
 
 
 class Link(NamedTuple):
-    """A link as it is found. ``peer`` is the index of the other end, ``space`` the id of the namespace it is in."""
+    """A link as it is found. ``peer`` is the index of the other end, ``space`` the id of the namespace it is in.
+
+    ``settings`` are sysctls of the link by their path below net, without its name: ``ipv4/conf/proxy_arp``.
+    """
 
     name: str
     ifindex: int
@@ -98,9 +101,11 @@ class Link(NamedTuple):
     master: int = 0
     addresses: Tuple[str, ...] = ()
     loopback: bool = False
+    settings: dict = {}
 
     @property
     def is_ours(self):
+        """Tell whether this module has made it."""
         return self.group == GROUP or self.alias.startswith(MARK)
 
     @property
@@ -129,12 +134,11 @@ class Route(NamedTuple):
 
 
 class Space(NamedTuple):
-    """A network namespace. ``number`` is its id as links of the host name it; ``disabled`` is disable_ipv6 by link."""
+    """A network namespace. ``number`` is its id as links of the host name it."""
 
     number: int
     links: dict
     routes: Tuple[Route, ...] = ()
-    disabled: dict = {}
 
     @property
     def is_ours(self):

@@ -92,7 +92,8 @@ def _answers(verb, link, changed, sides, state, *, ndp):
 
 
 def _heeds(link, state):
-    return state.settings.get(f"ipv6/conf/{link}/accept_ra") == "1" and not state.links[link].is_ours
+    one = state.links[link]
+    return state.settings.get(f"ipv6/conf/{link}/accept_ra") == "1" and not (one.is_ours or one.loopback)
 
 
 def _is_one(path):

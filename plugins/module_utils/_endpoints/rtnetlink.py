@@ -11,7 +11,7 @@ import ipaddress
 import socket
 import struct
 
-from .model import Link, Route
+from .model import LOCAL, Link, Route
 from .netlink import CREATE, EXCLUSIVE, NESTED, REPLACE, attribute, attributes
 
 NEWLINK, DELLINK, GETLINK, SETLINK = 16, 17, 18, 19
@@ -31,28 +31,33 @@ ADDRESS, IFNAME, MTU, PEER, MASTER, LINKINFO, IFALIAS, GROUP, NET_NS_FD, EXT_MAS
 )  # fmt: skip
 KIND, DATA, VETH_PEER = 1, 2, 1
 SKIP_STATS = 8  # RTEXT_FILTER_SKIP_STATS
+# The settings of a link as the kernel hands them out with it: places in arrays of 32 bit numbers (linux/ip.h,
+# IPV4_DEVCONF_, less one; linux/ipv6.h, DEVCONF_). Each is a file below /proc/sys/net, too, which is far dearer.
+AF_SPEC, INET_CONF, INET6_CONF, INET6_ADDR_GEN_MODE = 26, 1, 2, 8
+CONF4 = {"forwarding": 0, "proxy_arp": 2, "rp_filter": 7}
+CONF6 = {"forwarding": 0, "accept_ra": 3, "proxy_ndp": 22, "disable_ipv6": 26}
 UP, LOOPBACK = 0x1, 0x8  # IFF_UP, IFF_LOOPBACK
 NODAD = 0x02  # IFA_F_NODAD: there at once, without a test for duplicates
 LOOKUP_TABLE, FIB_MATCH = 0x1000, 0x2000  # RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH (4.13)
 MAIN, STATIC, UNIVERSE, LINK_SCOPE, UNICAST = 254, 4, 0, 253, 1
 PERMANENT, PROXY = 0x80, 0x08  # NUD_PERMANENT, NTF_PROXY
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+VERSIONS = {family: version for version, family in FAMILIES.items()}
 # What the kernel says of something that is not there (any more).
 GONE = (errno.ENODEV, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENOENT)
 
 
 def links(netlink):
-    """Return ``{name: Link}`` with the addresses of each."""
+    """Return ``{name: Link}`` with the addresses and settings of each."""
     addresses = {}
     for _kind, data in netlink.dump(GETADDR, IFADDR.pack(0, 0, 0, 0, 0)):
         _family, length, _flags, _scope, index = IFADDR.unpack_from(data)
         found = attributes(data, IFADDR.size)
         # IFA_LOCAL where there is one: IFA_ADDRESS is the other end of a point-to-point link.
-        address = ipaddress.ip_address(found.get(2) or found[1])
+        address = _address(found.get(2) or found[1])
         addresses.setdefault(index, []).append(f"{address}/{length}")
     found = {}
-    body = IFINFO.pack(0, 0, 0, 0, 0, 0) + attribute(EXT_MASK, SKIP_STATS)
-    for _kind, data in netlink.dump(GETLINK, body):
+    for _kind, data in netlink.dump(GETLINK, IFINFO.pack(0, 0, 0, 0, 0, 0)):
         link = _link(data, addresses)
         found[link.name] = link
     netlink.indexes = {name: link.ifindex for name, link in found.items()}
@@ -77,7 +82,21 @@ def _link(data, addresses):
         _number(found.get(MASTER)),
         tuple(addresses.get(index, ())),
         bool(flags & LOOPBACK),
+        _settings(attributes(found.get(AF_SPEC, b""))),
     )
+
+
+def _settings(families):
+    four = attributes(families.get(socket.AF_INET, b"")).get(INET_CONF, b"")
+    six = attributes(families.get(socket.AF_INET6, b""))
+    found = {}
+    for version, conf, places in ((4, four, CONF4), (6, six.get(INET6_CONF, b""), CONF6)):
+        for name, place in places.items():
+            if len(conf) >= 4 * place + 4:
+                found[f"ipv{version}/conf/{name}"] = str(struct.unpack_from("=i", conf, 4 * place)[0])
+    if INET6_ADDR_GEN_MODE in six:
+        found["ipv6/conf/addr_gen_mode"] = str(six[INET6_ADDR_GEN_MODE][0])
+    return found
 
 
 def routes(netlink, names):
@@ -86,23 +105,14 @@ def routes(netlink, names):
     :param names: the names of links by index.
     """
     found = []
-    for version, family in FAMILIES.items():
-        try:
-            entries = netlink.dump(GETROUTE, RTMSG.pack(family, 0, 0, 0, 0, 0, 0, 0, 0))
-        except OSError as error:
-            if error.errno not in (errno.EOPNOTSUPP, errno.EAFNOSUPPORT):  # a kernel without IPv6
-                raise
-            continue
-        found += [route for route in (_route(version, data, names) for _kind, data in entries) if route]
+    for _kind, data in netlink.dump(GETROUTE, RTMSG.pack(0, 0, 0, 0, 0, 0, 0, 0, 0)):
+        family, length, _from, _tos, table, protocol, _scope, kind, _flags = RTMSG.unpack_from(data)
+        if family in VERSIONS and table != LOCAL:
+            words = attributes(data, RTMSG.size)
+            version = VERSIONS[family]
+            one = _as_route(version, length, table, protocol=protocol, kind=kind, found=words, names=names)
+            found.append(one)
     return tuple(found)
-
-
-def _route(version, data, names):
-    _family, length, _from, _tos, table, protocol, _scope, kind, _flags = RTMSG.unpack_from(data)
-    if table == 255:  # RT_TABLE_LOCAL
-        return None
-    found = attributes(data, RTMSG.size)
-    return _as_route(version, length, table, protocol=protocol, kind=kind, found=found, names=names)
 
 
 def _as_route(version, length, table, *, protocol, kind, found, names):
@@ -113,9 +123,9 @@ def _as_route(version, length, table, *, protocol, kind, found, names):
         dev = names.get(struct.unpack_from("=i", found[9], 4)[0], "")
         via = attributes(found[9], 8).get(5)
     return Route(
-        f"{ipaddress.ip_address(to)}/{length}",
+        f"{_address(to)}/{length}",
         dev,
-        str(ipaddress.ip_address(via)) if via else None,
+        _address(via) if via else None,
         _number(found.get(15), default=table),
         protocol,
         kind,
@@ -149,7 +159,7 @@ def proxies(netlink, names):
         index = NDMSG.unpack_from(data)[3]
         address = attributes(data, NDMSG.size).get(1)
         if index in names and address:
-            found.setdefault(names[index], []).append(str(ipaddress.ip_address(address)))
+            found.setdefault(names[index], []).append(_address(address))
     return {name: tuple(many) for name, many in found.items()}
 
 
@@ -257,6 +267,11 @@ def _unless_gone(netlink, kind, body):
     except OSError as error:
         if error.errno not in GONE:
             raise
+
+
+def _address(packed):
+    """Return an address as text; hundreds of them are read, and ipaddress takes ten times as long."""
+    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
 
 
 def _mac(text):

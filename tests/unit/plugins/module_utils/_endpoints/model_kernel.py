@@ -57,10 +57,11 @@ class Kernel:
         size = mtu or 1500
         number = self.numbers[path]
         self.links[None][name] = Link(name, ours, "veth", mac, size, False, "", GROUP, theirs, number)
-        self.links[path][inside] = Link(inside, theirs, "veth", "52:54:00:00:00:02", size, peer=ours)
+        self.links[path][inside] = Link(
+            inside, theirs, "veth", "52:54:00:00:00:02", size, peer=ours, settings={"ipv6/conf/disable_ipv6": "1"}
+        )
         for setting in facets.settings(name):
             self.settings[None, setting] = DEFAULTS.get(setting.rpartition("/")[2], "0")
-        self.settings[path, f"ipv6/conf/{inside}/disable_ipv6"] = "0"
 
     def link(self, verb, where, name, values=None):
         if verb == "del":
@@ -99,7 +100,13 @@ class Kernel:
         self.proxied[name] = [*left, address] if verb == "add" else left
 
     def sysctl(self, where, path, value):
-        self.settings[where, path] = value
+        if where is None:
+            self.settings[where, path] = value
+            return
+        name = path.split("/")[2]
+        link = self.links[where][name]
+        settings = dict(link.settings, **{path.replace(f"/{name}/", "/"): value})
+        self.links[where][name] = link._replace(settings=settings)
 
     def file(self, path, content, _mode):
         self.files[path] = content
@@ -125,8 +132,7 @@ class Kernel:
         )
 
     def _space(self, path):
-        disabled = {setting.split("/")[2]: value for (where, setting), value in self.settings.items() if where == path}
-        return Space(self.numbers[path], dict(self.links[path]), tuple(self.routes[path]), disabled)
+        return Space(self.numbers[path], dict(self.links[path]), tuple(self.routes[path]))
 
     def _match(self, address):
         one = ipaddress.ip_address(address)
@@ -140,7 +146,14 @@ class Kernel:
         """Return all of it in a form that compares, whatever the order in which it came to be."""
         links = {
             where: {
-                name: (one.mac if name != "eth0" else "", one.mtu, one.up, one.alias, sorted(one.addresses))
+                name: (
+                    one.mac if name != "eth0" else "",
+                    one.mtu,
+                    one.up,
+                    one.alias,
+                    sorted(one.addresses),
+                    one.settings,
+                )
                 for name, one in many.items()
             }
             for where, many in self.links.items()
