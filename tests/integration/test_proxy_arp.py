@@ -214,7 +214,8 @@ def test_two_endpoints_in_one_namespace_and_addresses_that_move(host):
     assert "10.65.2.1" in host.run("ip", "addr", netns="box2")
     third = {"name": "three", "netns": "box", "interface": "c", "addresses": ["fd65::2:3"]}
     assert not host.proxy_arp(endpoints=[third])["failed"]
-    host.proxy_arp(endpoints=[{"name": "one", "state": "absent"}])
+    kept = host.proxy_arp(endpoints=[{"name": "one", "state": "absent"}])
+    assert kept.get("warnings", []) == []
     assert host.reaches("fd65::2:3"), "the namespace stays as long as somebody is in it"
     host.proxy_arp(endpoints=[{"name": "three", "state": "absent"}])
     assert "box " not in host.run("ls", "/run/netns").replace("\n", " ")
@@ -237,6 +238,20 @@ def test_a_link_is_up_at_once_even_when_both_ends_have_the_same_index(host):
     assert host.reaches("fd65::5:2")
     host.proxy_arp(endpoints=[{"name": "second", "state": "absent"}])
     host.run("ip", "netns", "del", "there")
+
+
+def test_a_file_that_is_no_name_of_a_namespace_is_never_removed(host):
+    host.run("touch", "/run/afile")
+    host.proxy_arp(endpoints=[WEB1], probe=0)
+    host.run("sh", "-c", "touch /run/other && mount --bind /run/netns/web1 /run/other")
+    for path in ("/run/afile", "/run/other"):
+        result = host.proxy_arp(endpoints=[{"name": "web1x", "netns": path, "state": "absent"}])
+        assert result["steps"] == [], result
+    by_path = {"name": "also", "netns": "/run/other", "interface": "x", "addresses": ["10.65.8.8"]}
+    refused = host.proxy_arp(endpoints=[by_path], probe=0)
+    assert "has a default route already" in refused["msg"]
+    host.run("umount", "/run/other")
+    host.run("ls", "/run/afile", "/run/other")
 
 
 def many(count):

@@ -211,7 +211,7 @@ class Kernel:
         if group == GROUP:
             rtnetlink.delete_link(netlink, name)
         elif group is not None:
-            raise OSError(errno.EPERM, f"{name} is not of this module")
+            raise OSError(errno.EBUSY, f"{name} is not of this module, by its group")
 
     def _address(self, verb, where, name, address):
         rtnetlink.change_address(self._in(where), verb, name, address)

@@ -179,6 +179,11 @@ def path_of(place):
     return place if place.startswith("/") else f"{SPACES}/{place}"
 
 
+def has_name(path):
+    """Tell whether a path is a name of a namespace, which goes with it. What is elsewhere is never removed."""
+    return path.startswith(f"{SPACES}/")
+
+
 def shown(place):
     """Return a place as people read it."""
     return f"the namespace of process {place[4:]}" if place.startswith("pid:") else f"netns {place}"

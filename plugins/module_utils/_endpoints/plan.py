@@ -7,7 +7,7 @@ Private to the collection; not a public interface.
 
 from .._core.reconcile import Plan, Step
 from . import definition, facets, pairs, plan_host, refusals
-from .model import MARK, full, path_of, shown
+from .model import MARK, full, has_name, path_of, shown
 from .operations import changes
 
 
@@ -25,7 +25,7 @@ def plan(wanted, state):
     lost = tuple(one for one in wanted.endpoints if one not in there)
     wanted = wanted._replace(endpoints=there)
     gone, kept = _split(wanted, [one.name for one in lost], found)
-    whole = _removals(wanted, state, gone).then(plan_host.forwarding(wanted, state))
+    whole = _removals(wanted, state, gone, found).then(plan_host.forwarding(wanted, state))
     links = [pair.link.name for pair in kept.values()]
     routed, made = {route.to: link for link in links for route in state.routes.get(link, ())}, set()
     for endpoint in there:
@@ -90,10 +90,10 @@ def _fits(endpoint, pair):
     )
 
 
-def _removals(wanted, state, gone):
+def _removals(wanted, state, gone, found):
     """Return the plan that removes pairs, namespaces of ours that are then empty, and names without a namespace."""
-    needed = {one.path for one in wanted.endpoints}
-    last = {pair.path: pair for pair in gone if pair.space and pair.space.is_ours and pair.path not in needed}
+    needed = {one.path for one in wanted.endpoints} | {one.path for one in found.values() if one not in gone}
+    last = {pair.path: pair for pair in gone if _is_last(pair, needed)}
     whole, warned = Plan({}, {}, ()), []
     for pair in gone:
         with_space = last.get(pair.path) is pair
@@ -119,10 +119,16 @@ def _removals(wanted, state, gone):
     return whole._replace(warnings=tuple(warned))
 
 
+def _is_last(pair, needed):
+    """Tell whether the namespace of a pair may go with it."""
+    return bool(pair.space and pair.space.is_ours and has_name(pair.path) and pair.path not in needed)
+
+
 def _emptied(wanted, state):
     """Return the paths of namespaces of ours that nothing is in, and of names without a namespace, that shall go."""
     named = {path_of(place): name for name, (place, _link) in wanted.absent.items()}
-    for path, space in state.spaces.items():
+    for path in filter(has_name, state.spaces):
+        space = state.spaces[path]
         stale = path in state.stale and path in named
         empty = space and space.is_ours and not pairs.remaining(space, ())
         if stale or (empty and (wanted.purge or named.get(path) == _owner(space))):
