@@ -19,13 +19,6 @@ from .netlink import Netlink
 HOST = ("ipv4/conf/all/rp_filter", "ipv6/conf/all/forwarding")
 DELAYS = ("ipv4/neigh/{}/proxy_delay", "ipv6/neigh/{}/proxy_delay")
 COINCIDENCE = 1000  # what the index of a link in a namespace is moved by
-OTHERS = (
-    "ipv4/conf/{}/forwarding",
-    "ipv4/conf/{}/proxy_arp",
-    "ipv6/conf/{}/forwarding",
-    "ipv6/conf/{}/accept_ra",
-    "ipv6/conf/{}/proxy_ndp",
-)
 
 
 def observe(wanted=None):
