@@ -25,7 +25,8 @@ def quiet(host):
     """The host, of which nothing is changed after the test; what it has made is removed."""
     before = state(host)
     yield host
-    host.module(NAME, {"purge": True})
+    cleared = host.module(NAME, {"purge": True})
+    assert not cleared["failed"], cleared
     host.ssh(
         "ip route replace default via 10.203.0.1; cd /proc/sys/net; echo 0 > ipv6/conf/all/forwarding; "
         "echo 0 > ipv4/conf/eth0/forwarding; echo 1 > ipv6/conf/eth0/accept_ra"
