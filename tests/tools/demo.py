@@ -21,6 +21,7 @@ HOSTS = ("alpha", "beta", "gamma")
 LIMITS, NETWORK = "hostcraft.linux.set_limits", "hostcraft.linux.provision_network"
 DEPLOY, SQUASH = "hostcraft.linux.deploy_source", "hostcraft.linux.squash_branch"
 ENDPOINTS = "hostcraft.linux.add_endpoints"
+MENDED = "set web1: routes fd00:203::201/128 -> 10.203.0.201/32+fd00:203::201/128"
 REACHED = ("10.203.0.201", "fd00:203::201", "10.203.0.202", "fd00:203::202")
 # A repository with two tagged versions and a branch of three commits, and the server for it.
 SERVED = """
@@ -212,7 +213,8 @@ def endpoints(inventory: str) -> None:
     lab("ssh", first, "ip route del 10.203.0.201/32")
     status, mended = declare("endpoints.yml")
     expect(
-        status == 0 and _shown(mended, "set web1") != [], "what somebody has taken away comes back, and nothing else"
+        status == 0 and _shown(mended, "create", "set", "add") == [MENDED],
+        "what somebody has taken away comes back, and nothing else",
     )
     progress.say("15. They go, with all that belonged to them")
     status, _gone = declare("no_endpoints.yml")
