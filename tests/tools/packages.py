@@ -20,6 +20,7 @@ def missing() -> list[str]:
         "gpg": "gnupg",
         "openssl": "openssl",
         "patchelf": "patchelf",  # for git of other Debian releases, see gits.py
+        "ping": "iputils-ping",
         "dot": "graphviz",  # draws for the filter topology
     }
     wanted = [package for program, package in programs.items() if not shutil.which(program)]

@@ -13,6 +13,16 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(_core.__file__ or _core._
 IO_FILES = {
     "_core": {"command.py", "files.py", "guard.py", "watchdog.py"},
     "_boot": {"host.py", "procfs.py", "tools.py"},
+    "_endpoints": {
+        "duplicates.py",
+        "host.py",
+        "namespaces.py",
+        "netlink.py",
+        "program.py",
+        "protect.py",
+        "rtnetlink.py",
+        "sysctl.py",
+    },
     "_git": {
         "checkout.py",
         "clone.py",
@@ -33,6 +43,7 @@ IO_FILES = {
     "_rlimit": {"bounds.py", "host.py", "pam.py", "procfs.py", "survey.py", "systemd.py", "usage.py"},
 }
 PURE = {
+    "base64",
     "collections",
     "contextlib",
     "datetime",
