@@ -75,6 +75,12 @@ options:
     description: The groups as which everything is done.
     type: list
     elements: str
+attributes:
+  action_group:
+    description: Use V(group/hostcraft.linux.k8s) in C(module_defaults) to set the options of the connection.
+    support: full
+    membership:
+      - hostcraft.linux.k8s
 notes:
   - The options for the connection can be given as variables of the environment as well, E(K8S_AUTH_HOST) and so on, as
     for the modules of kubernetes.core.

@@ -123,7 +123,7 @@ steps:
   description:
     - What was done, or in check mode would be done, namespace after namespace. Steps after the one at which a namespace
       has gone were not needed.
-  returned: success, and when namespaces stay that nothing permits to be freed
+  returned: always, unless nothing could be read or a permission is missing
   type: list
   elements: str
   sample:

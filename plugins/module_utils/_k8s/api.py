@@ -107,7 +107,7 @@ class Api:
         found, query = [], {"limit": PAGE}
         while True:
             try:
-                document = self.get(path, doing, query=query, accept=accept, retry=False)
+                document = self.get(path, doing, query=query, accept=accept)
             except ApiError as error:
                 if error.status != 410 or "limit" not in query:
                     raise
@@ -144,7 +144,7 @@ class Api:
         return response, None
 
     def _headers(self, accept, content):
-        from urllib3 import HTTPHeaderDict  # type: ignore[import-not-found]
+        from urllib3._collections import HTTPHeaderDict  # type: ignore[import-not-found]
 
         with self._lock:
             headers = HTTPHeaderDict(self._access.authorization())

@@ -108,6 +108,7 @@ class Fleet:
             raise ReconcileError(
                 said(failed),
                 changed=any(one["changed"] for one in self.results.values()),
+                steps=[str(step) for step in steps],
                 outcomes=self.results,
                 namespaces=report.namespaces(self.first),
                 orphans=report.orphans(self.first.orphans, self.results),
