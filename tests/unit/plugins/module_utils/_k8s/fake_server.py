@@ -11,7 +11,8 @@ import copy
 import json
 import threading
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from socketserver import ThreadingMixIn
 from urllib.parse import parse_qsl, urlsplit
 
 RESOURCES = {
@@ -71,7 +72,7 @@ class FakeServer:
             def log_message(self, *_arguments):
                 """Say nothing."""
 
-        class Server(ThreadingHTTPServer):
+        class Server(ThreadingMixIn, HTTPServer):
             daemon_threads = True
             request_queue_size = 64
 
