@@ -21,6 +21,7 @@ METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,applica
 PAGE = 500  # objects of one answer, as kubectl asks for
 CONNECT, READ = 10.0, 60.0  # seconds for a connection, and for an answer
 PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.0)  # seconds between attempts, the last one repeated
+RETRIES, FOR_EVER = 2, 1000  # attempts after a server error
 SHOWN = 300  # characters of an answer that messages quote
 ROLE = "The ClusterRole of the guide docs/k8s_ns_finalize.md has all that is needed"
 
@@ -64,17 +65,31 @@ class Api:
         """Return the seconds since the epoch by the server's clock, from its last answer."""
         return parsedate_to_datetime(self._date).timestamp() if self._date else time.time()
 
-    def get(self, path, doing, *, query=(), accept=JSON, retry=True):
+    def check_ready(self):
+        """Wait until the server is ready. One that has just been started does not serve custom resources yet.
+
+        :raises ApiError: it does not get ready. Where its readiness is not public nothing is known of it.
+        """
+        try:
+            self.send("GET", "/readyz", "ask whether it is ready", accept="text/plain", retries=FOR_EVER, parse=False)
+        except ApiError as error:
+            if error.status not in (401, 403, 404):
+                raise
+
+    def get(self, path, doing, *, query=(), accept=JSON, retries=RETRIES):
         """Return a document.
 
         :param doing: what it is read for, as RBAC says it: a verb, and a resource.
-        :param retry: whether a server error without Retry-After is worth another attempt.
+        :param retries: how often it is tried again after a server error without Retry-After.
         :raises ApiError: it was refused, or nobody answers.
         """
-        return self.send("GET", path, doing, query=query, accept=accept, retry=retry)
+        return self.send("GET", path, doing, query=query, accept=accept, retries=retries)
 
-    def send(self, method, path, doing, body=None, *, query=(), accept=JSON, content=JSON, retry=True):
-        """Send a request until it is answered, and return the document of the answer; see :meth:`get`."""
+    def send(self, method, path, doing, body=None, *, query=(), accept=JSON, content=JSON, retries=RETRIES, parse=True):
+        """Send a request until it is answered, and return the document of the answer; see :meth:`get`.
+
+        :param parse: whether the answer is a document.
+        """
         began = time.monotonic()
         data = None if body is None else json.dumps(body).encode()
         url = self.host + path + ("?" + urlencode(query) if query else "")
@@ -89,8 +104,8 @@ class Api:
                     self._renew(generation)
                     continue
                 if response.status < 300:  # a redirect would take the credentials elsewhere
-                    return self._document(response, doing)
-                pause = _pause(response, pause, retry and attempt < 2)
+                    return self._document(response, doing) if parse else None
+                pause = _pause(response, pause, attempt < retries)
             left = self._patience - (time.monotonic() - began)
             if pause is None or pause > left:
                 raise self._refusal(response, error, doing, pause)

@@ -11,7 +11,7 @@ Private to the collection; not a public interface.
 
 import re
 
-from .model import KUBERNETES, Cause, Diagnosed, listed
+from .model import KUBERNETES, Cause, Diagnosed, counted, listed
 
 # The controller first looks after a few seconds, and its back-off is one of minutes at most.
 UNSEEN = 30.0  # seconds after which a namespace that no controller has looked at is one that none will
@@ -101,7 +101,7 @@ def _controller(namespace):
         # The controller takes its finalizer away when all is gone, and leaves conditions; who did it too early left
         # objects, or was there before the controller had ever looked.
         if namespace.objects or not (namespace.conditions or namespace.spec_finalizers):
-            left = f", {len(namespace.objects)} objects are left" if namespace.objects else ""
+            left = f", with {counted(len(namespace.objects), 'object')} left" if namespace.objects else ""
             yield Cause(
                 "finalized_while_active",
                 f"The finalizer '{KUBERNETES}' was taken from {namespace.name} before its content was deleted{left}; "
@@ -175,8 +175,8 @@ def _held(namespace):
     if pods and waiting:
         yield Cause(
             "pods_blocking",
-            f"{len(pods)} pods of {namespace.name} must go before the controller deletes the other {len(waiting)} "
-            f"objects: {listed(_with_finalizers(pods))}",
+            f"{counted(len(pods), 'pod')} of {namespace.name} must go before the controller deletes "
+            f"{counted(len(waiting), 'other object')}: {listed(_with_finalizers(pods))}",
             "Find out why they stay: name their finalizers in 'object_finalizers', or, when their node is gone for "
             "good, 'kubectl delete pod NAME --force --grace-period=0'.",
         )
@@ -193,7 +193,7 @@ def _held(namespace):
         finalizers = sorted({finalizer for one in held for finalizer in one.finalizers})
         yield Cause(
             "object_finalizers",
-            f"{len(held)} objects of {namespace.name} are held by finalizers: {listed(_with_finalizers(held))}",
+            f"Finalizers hold {counted(len(held), 'object')} of {namespace.name}: {listed(_with_finalizers(held))}",
             f"Bring back what owns {', '.join(finalizers)}, or, when that is gone for good, name them in "
             "'object_finalizers'.",
         )
@@ -221,7 +221,7 @@ def _own_finalizers(namespace):
 def _in_progress(namespace):
     """What is said when nothing is wrong that could be seen."""
     if namespace.objects:
-        reason = f"{len(namespace.objects)} objects of {namespace.name} are being deleted"
+        reason = f"{namespace.name} is being deleted, with {counted(len(namespace.objects), 'object')} left"
         remedy = "Wait for the controller."
     elif KUBERNETES in namespace.spec_finalizers and namespace.age >= QUIET:
         return Cause(

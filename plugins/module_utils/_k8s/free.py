@@ -169,7 +169,7 @@ class Freeing:
                 if error.status == 404:
                     return
                 if error.status != 409:
-                    raise
+                    raise Failed(f"{one.label} keeps its finalizers: {error}") from error
             fresh = self._survey.object(one)
             if fresh is None or fresh.uid != one.uid:
                 return

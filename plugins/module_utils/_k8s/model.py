@@ -195,6 +195,11 @@ def matching(finalizers, patterns):
     return tuple(one for one in finalizers if any(fnmatchcase(one, pattern) for pattern in patterns))
 
 
+def counted(number, noun):
+    """Return a number of things as a text: ``1 object``, ``2 objects``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def listed(labels, most=10):
     """Return labels as a text, no more than ``most`` of them by name."""
     labels = list(labels)

@@ -10,7 +10,7 @@ Private to the collection; not a public interface.
 
 from .._core.reconcile import Plan, ReconcileError, Step
 from .diagnose import ABSENT, ACTIVE
-from .model import KUBERNETES, Act, Namespace, listed, matching
+from .model import KUBERNETES, Act, Namespace, counted, listed, matching
 
 LEAVE, REPAIR, CLEAR, METADATA, SPEC, AWAIT, FINALIZE, RECREATE, DELETE = (
     "leave", "repair", "clear", "metadata", "spec", "await", "finalize", "recreate", "delete"
@@ -203,7 +203,7 @@ def _orphans(wanted, name, objects):
     Without a namespace their finalizers cannot be changed (admission answers 404) and a deletion cannot end.
     """
     namespace = Namespace(name, objects=tuple(objects), age=0.0)
-    detail = f"to delete with it {len(objects)} objects without a namespace: {listed(one.label for one in objects)}"
+    detail = f"to delete with it {counted(len(objects), 'orphan')}: {listed(one.label for one in objects)}"
     found = tuple(name for one in objects for name in matching(one.finalizers, wanted.object_finalizers))
     steps = [
         Step("recreate", f"namespace {name}", detail, Act(RECREATE, namespace, namespace.objects)),

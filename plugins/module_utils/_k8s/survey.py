@@ -175,6 +175,7 @@ class Survey:
 
     def _discover(self):
         """Return the resources that namespaces can have, and the group versions that do not answer."""
+        self._api.check_ready()
         found, unread, versions = [], [], []
         for path in ("/api", "/apis"):
             document = self._api.get(path, "discover the API", accept=discovery.ACCEPT)
@@ -191,7 +192,7 @@ class Survey:
 
     def _resources(self, path):
         try:
-            return discovery.resources(self._api.get(path, "discover the API", retry=False)), []
+            return discovery.resources(self._api.get(path, "discover the API", retries=0)), []
         except ApiError as error:
             if error.status == 404:
                 return [], []

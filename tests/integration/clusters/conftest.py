@@ -173,7 +173,7 @@ def custom(cluster, group, kind, conversion=None):
     plural = kind.lower() + "s"
     schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
     names = ["v1", "v2"] if conversion else ["v1"]
-    versions = [{"name": one, "served": True, "storage": one == names[-1], "schema": schema} for one in names]
+    versions = [{"name": one, "served": True, "storage": one == "v1", "schema": schema} for one in names]
     spec = {
         "group": group,
         "names": {"plural": plural, "kind": kind, "singular": kind.lower()},

@@ -187,6 +187,8 @@ class FakeServer:
 
     def _answer(self, method, path, query, headers, body):
         parts = path.strip("/").split("/")
+        if path == "/readyz":
+            return 200, {"Content-Type": "text/plain"}, "ok"
         if (
             parts[0] == "api"
             and parts[1:3] == ["v1", "namespaces"]

@@ -248,7 +248,7 @@ def test_orphans_are_removed_by_way_of_a_new_namespace():
     labels = "configmaps/a, rolebindings.rbac.authorization.k8s.io/rb"
     result = plan(NAMED, State(orphans=(("gone", objects),)))
     assert [str(step) for step in result.steps] == [
-        f"recreate namespace gone: to delete with it 2 objects without a namespace: {labels}",
+        f"recreate namespace gone: to delete with it 2 orphans: {labels}",
         "delete namespace gone",
         "clear objects in gone: example.com/x from what is held by it",
         "wait for namespace gone: its controller, 60 s at most",

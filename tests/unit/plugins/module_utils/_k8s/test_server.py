@@ -205,9 +205,7 @@ def test_one_that_stays_does_not_stop_the_others(server):
     server.namespace("free", 600)
     server.add("configmaps", "free", "c", [HELD], deleting=True)
     message, details = fails(server, object_finalizers=[HELD])
-    assert message.startswith(
-        "1 namespace stays:\nheld: 1 objects of held are held by finalizers: configmaps/c (other.io/x)"
-    )
+    assert message.startswith("1 namespace stays:\nheld: Finalizers hold 1 object of held: configmaps/c (other.io/x)")
     assert details["changed"] is True
     assert list(server.namespaces) == ["held"]
 
@@ -220,6 +218,24 @@ def test_a_controller_that_is_away(server):
     message, _details = fails(server, timeout=0.2)
     assert "Start kube-controller-manager" in message
     assert list(server.namespaces) == ["full"], "nothing was left in the other one"
+
+
+@pytest.mark.parametrize("what", ["an object", "a dead group"])
+def test_what_turns_up_before_the_end_is_not_orphaned(server, what):
+    server.controller = False
+    server.namespace("late", 600)
+
+    def turn_up(method, path, query):
+        if method == "PUT" and "dryRun" in query:
+            if what == "an object":
+                server.add("secrets", "late", "dbpass")
+            else:
+                server.dead = ["metrics.k8s.io/v1beta1"]
+
+    server.scripts.append(turn_up)
+    message, _details = fails(server, timeout=0.2)
+    assert "not finalized, since" in message
+    assert server.namespaces["late"]["spec"]["finalizers"] == ["kubernetes"]
 
 
 def test_a_young_namespace_is_left_to_its_controllers(server):
@@ -350,6 +366,27 @@ def test_a_server_that_is_restarted_is_waited_for(server):
     server.close()
     threading.Timer(0.5, lambda: server.open(server.port)).start()
     assert one.get("/api/v1/namespaces/x", "get namespaces")["metadata"]["name"] == "x"
+
+
+def test_a_server_that_is_not_ready_yet_is_not_believed(server):
+    """Just started it knows no custom resources, and whoever asks then would find nothing left."""
+    server.controller = False
+    server.namespace("stuck", 600)
+    server.add("configmaps", "stuck", "c", [HELD], deleting=True)
+    starting = [3]
+
+    def start(method, path, query):
+        if path == "/readyz" and starting[0]:
+            starting[0] -= 1
+            return 500, {"Content-Type": "text/plain"}, "[-]poststarthook/crd-informer-synced failed"
+        if path.endswith("/configmaps") and starting[0]:
+            return status(404, "the server could not find the requested resource")
+        return None
+
+    server.scripts.append(start)
+    assert len(task.info(Module(server))["namespaces"][0]["objects"]) == 1
+    server.scripts[:] = [lambda method, path, query: status(403, "no") if path == "/readyz" else None]
+    assert len(task.info(Module(server))["namespaces"][0]["objects"]) == 1, "where readiness is not public"
 
 
 def test_pages_and_an_expired_continue_token(server):
