@@ -187,8 +187,6 @@ class FakeServer:
 
     def _answer(self, method, path, query, headers, body):
         parts = path.strip("/").split("/")
-        if path == "/readyz":
-            return 200, {"Content-Type": "text/plain"}, "ok"
         if (
             parts[0] == "api"
             and parts[1:3] == ["v1", "namespaces"]
@@ -198,6 +196,11 @@ class FakeServer:
             return self._namespaces(method, parts[3:], query, body)
         if path in ("/api", "/apis"):
             return self._discovery(path, headers)
+        return self._other(method, parts, query, body)
+
+    def _other(self, method, parts, query, body):
+        if parts == ["readyz"]:
+            return 200, {"Content-Type": "text/plain"}, "ok"
         if parts[0] == "apis" and parts[1] == "apiregistration.k8s.io":
             return {"items": self.services}
         group, rest = ("", parts[2:]) if parts[0] == "api" else (parts[1], parts[3:])

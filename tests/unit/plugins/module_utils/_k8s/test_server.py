@@ -29,7 +29,7 @@ class Module:
     """What a task needs of AnsibleModule."""
 
     def __init__(self, server, check=False, **options):
-        given = {"host": server.url, "api_key": "secret", "timeout": 3.0, "orphans": False, **options}
+        given = {"host": server.url, "api_key": "secret", "timeout": 30.0, "orphans": False, **options}
         self.params = {name: given.get(name, one.get("default")) for name, one in OPTIONS.items()}
         self.params["orphans"] = given["orphans"]
         self.check_mode, self.warnings = check, []
@@ -93,10 +93,10 @@ def test_conditions_that_lie_are_not_believed(server, aggregated):
 def test_ordered_deletion_goes_on_when_the_pods_finalizer_is_cleared(server):
     lying(server)
     server.objects[("secrets", "ordered", "dbpass")]["metadata"]["finalizers"] = [HELD]
-    predicted = free(server, check=True, object_finalizers=["example.com/*"], timeout=10.0)
+    predicted = free(server, check=True, object_finalizers=["example.com/*"])
     assert len(server.objects) == 4, "check mode changes nothing"
     assert any("dryRun" in query for _method, _path, query, _headers in server.asked)
-    applied = free(server, object_finalizers=["example.com/*"], timeout=10.0)
+    applied = free(server, object_finalizers=["example.com/*"])
     assert applied["steps"] == predicted["steps"]
     assert applied["diff"] == predicted["diff"]
     assert not server.namespaces
@@ -119,7 +119,7 @@ def test_force_orphans_what_it_says_and_orphans_are_removed(server):
     assert sorted((one["namespace"], one["name"]) for one in found) == [
         ("ordered", name) for name in ("dbpass", "p", "rb", "web")
     ]
-    removed = free(server, state="orphans_removed", object_finalizers=[HELD], timeout=10.0)
+    removed = free(server, state="orphans_removed", object_finalizers=[HELD])
     assert not server.objects
     assert not server.namespaces
     assert removed["steps"][0].startswith("recreate namespace ordered")
@@ -313,7 +313,7 @@ def scripted(times, answer):
 def test_what_passes_is_waited_for(server, answer):
     server.namespace("x")
     server.scripts.append(scripted(2, answer))
-    assert api(server).get("/api/v1/namespaces/x", "get namespaces")["metadata"]["name"] == "x"
+    assert api(server, 60.0).get("/api/v1/namespaces/x", "get namespaces")["metadata"]["name"] == "x"
 
 
 def test_retry_after_is_obeyed(server):
@@ -361,7 +361,7 @@ def test_nobody_answers():
 
 def test_a_server_that_is_restarted_is_waited_for(server):
     server.namespace("x")
-    one = api(server)
+    one = api(server, 60.0)
     one.get("/api/v1/namespaces/x", "get namespaces")
     server.close()
     threading.Timer(0.5, lambda: server.open(server.port)).start()
