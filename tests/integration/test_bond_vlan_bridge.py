@@ -71,6 +71,11 @@ def move(four, six, **more):
     return {"confirm_timeout": 15, "bridges": [dict(bridge, **more)]}
 
 
+def without(declared):
+    """Return a declaration that also takes the host's addresses from eth0, with little time for a confirmation."""
+    return dict(declared, confirm_timeout=5, nics=[{"name": "eth0", "addresses": [], "routes": []}])
+
+
 def back(four, six):
     """Return the declaration that takes the bridge away again."""
     nic = {
@@ -123,7 +128,7 @@ def test_the_hosts_own_address_moves_to_a_bridge_and_back(wired):
 def test_a_change_that_cuts_the_host_off_is_put_back(wired, what, declared):
     host, four, six = wired
     before = state(host)
-    result = run(host, nics=[{"name": "eth0", "addresses": [], "routes": []}], **move(four, six, **declared))
+    result = run(host, **without(move(four, six, **declared)))
     assert result["failed"], what
     assert result["rolled_back"], result
     assert not result["changed"]
@@ -179,8 +184,7 @@ def test_a_change_that_cuts_the_host_off_before_its_result_came_back_is_put_back
     host.write("/usr/local/sbin/ip", AMBUSH.format(strike=FAULTS["connection-cut"][0]))
     host.ssh("chmod 755 /usr/local/sbin/ip; echo 1 > /root/ambush")
     lost = {"addresses": ["10.99.0.2/24"], "gateway": "10.99.0.1", "gateway6": None}
-    declared = dict(move(four, six, **lost), confirm_timeout=5, nics=[{"name": "eth0", "addresses": [], "routes": []}])
-    result = run(host, **declared)
+    result = run(host, **without(move(four, six, **lost)))
     assert result["failed"]
     assert result["rolled_back"], result
     assert "could not be reached over a new connection within 5 s" in result["msg"]

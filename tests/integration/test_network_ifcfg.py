@@ -10,7 +10,7 @@ import json
 
 import pytest
 
-from tests.integration.test_bond_vlan_bridge import AMBUSH, back, move, run, state
+from tests.integration.test_bond_vlan_bridge import AMBUSH, back, move, run, state, without
 
 DIRECTORY = "/etc/sysconfig/network-scripts"
 UPLINK = """# by hand
@@ -87,7 +87,7 @@ def test_a_change_that_cuts_the_host_off_is_put_back_with_its_files(scripted):
     host, four, six = scripted
     before, kept = state(host), files(host)
     lost = {"addresses": ["10.99.0.2/24"], "gateway": "10.99.0.1", "gateway6": None}
-    result = run(host, nics=[{"name": "eth0", "addresses": [], "routes": []}], **move(four, six, **lost))
+    result = run(host, **without(move(four, six, **lost)))
     assert result["failed"]
     assert result["rolled_back"], result
     assert (state(host), files(host)) == (before, kept)
