@@ -38,7 +38,7 @@ def wanted(params, uid_of, gid_of):
             if entry.get("state") == "absent":
                 absent.append(place)
             else:
-                captures.append(_capture(entry, uid_of, gid_of))
+                captures.append(capture(entry, uid_of, gid_of))
         except ReconcileError as error:
             raise ReconcileError(f"capture '{name}': {error}") from error
     save = params.get("save")
@@ -57,7 +57,8 @@ def wanted(params, uid_of, gid_of):
     )
 
 
-def _capture(entry, uid_of, gid_of):
+def capture(entry, uid_of, gid_of):
+    """Return the :class:`Capture` of an item of the option; see :func:`wanted`."""
     whole = presets.completed(entry)
     mark, table, priority = parse_mark(whole["mark"], "mark"), whole["table"], whole["priority"]
     if not mark.value:

@@ -45,43 +45,60 @@ def observe(wanted):
 
     :raises ReconcileError: a network namespace is not there, or a tool that is needed.
     """
-    places = {netns: _place(netns, wanted) for netns in wanted.places}
+    places = {netns: _observed(netns, wanted) for netns in wanted.places}
     names = [one.name for one in wanted.captures] + [name for _netns, name in wanted.absent]
     saved = {paths.saved(wanted.save, name) for name in names} if wanted.save else set()
     return State(places, {path: files.read(path) for path in sorted(saved)})
 
 
 def look(netns):
-    """Return the :class:`Place` of a namespace, with all captures that are there."""
-    found, _legacy = backends.captures(netns)
-    return _with_records(netns, found)
+    """Return the :class:`Place` of a namespace, with all captures that are there.
+
+    :raises ReconcileError: the namespace is not there, or a tool that is needed.
+    """
+    if not _exists(netns):
+        raise ReconcileError(_no_namespace(netns))
+    return _place(netns, set())
 
 
-def _place(netns, wanted):
-    if netns is not None and not os.path.exists(paths.namespace(netns)):
-        if any(one.netns == netns for one in wanted.captures):
-            raise ReconcileError(
-                f"there is no network namespace '{netns}' ({paths.namespace(netns)}); 'ip netns list' shows those with a name"
-            )
-        return Place({}, found=_with_records(netns, {}))
+def _exists(netns):
+    return netns is None or os.path.exists(paths.namespace(netns))
+
+
+def _no_namespace(netns):
+    return f"there is no network namespace '{netns}' ({paths.namespace(netns)}); see 'ip netns list'"
+
+
+def _observed(netns, wanted):
+    captures = [one for one in wanted.captures if one.netns == netns]
+    if _exists(netns):
+        return _place(netns, {one.table for one in captures})
+    if captures:
+        raise ReconcileError(f"capture '{captures[0].name}': {_no_namespace(netns)}")
+    return Place({}, found=_with_records(netns, {}))
+
+
+def _place(netns, numbers):
+    """Return the :class:`Place` of a namespace.
+
+    :param numbers: the routing tables that are to be looked at, beside those of the captures that are there.
+    """
     found, legacy = backends.captures(netns)
     usable, wildcard = backends.usable(netns, legacy)
     found = _with_records(netns, found)
-    numbers = {one.table for one in wanted.captures if one.netns == netns}
-    numbers.update(one.routing.table for one in found.values() if one.routing)
+    numbers = numbers | {one.routing.table for one in found.values() if one.routing}
     tables = _tables()
     rules = [
         one
         for family, option in routing.OPTIONS.items()
         for one in routing.rules(family, run(paths.inside(netns, ["ip", option, "rule", "show"])), tables)
     ]
-    routes = {(family, number): _routes(netns, family, number) for number in sorted(numbers) for family in (4, 6)}
     return Place(
         usable,
         wildcard,
         found,
         tuple(rules),
-        routes,
+        {(family, number): _routes(netns, family, number) for number in sorted(numbers) for family in (4, 6)},
         proxies.listeners(netns),
         _sysctls(netns),
         bool(run(paths.inside(netns, ["ip", "link", "show", "type", "bridge"])).strip()),

@@ -31,7 +31,7 @@ def read(shown, tells):
     """
     found, keys = {}, ()
     for line in shown.splitlines():
-        words = line.split()
+        words = line.replace("(", " ").replace(")", " ").split()
         if words[:1] in (["tcp"], ["udp"]) and len(words) > 4:
             address, _colon, port = words[4].rpartition(":")
             families = (4, 6) if address == "*" else (6,) if ":" in address else (4,)

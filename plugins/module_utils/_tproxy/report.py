@@ -52,13 +52,11 @@ def _side(name, side):
         "cidrs": networks.texts(side.networks),
         "exclude_cidrs": [one for one in networks.texts(side.exclude_networks) if one not in networks.texts(ALWAYS_OUT)],
     }
-    # What is left out of all ports is shorter than what is left of them.
-    if ranges != ALL_PORTS:
-        spared = ports.without(ALL_PORTS, ranges)
-        if len(spared) <= len(ranges):
-            found["exclude_ports"] = ports.texts([one for one in spared if one != (0, 0)])
-        else:
-            found["ports"] = ports.texts(ranges)
+    # Nobody can name port 0: where it is included, all are but for those that are left out.
+    if ranges[0][0] == 0:
+        found["exclude_ports"] = ports.texts(ports.without(ALL_PORTS, ranges))
+    else:
+        found["ports"] = ports.texts(ranges)
     if name == "inbound":
         found["exclude_sources"] = networks.texts(side.exclude_sources)
         found.update(destinations=side.destinations, hairpin=side.hairpin)

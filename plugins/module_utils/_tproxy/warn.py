@@ -10,18 +10,24 @@ from . import refusals, sysctls
 
 def warnings(wanted, state):
     """Return the warnings for all captures that are declared."""
-    found = []
-    for capture in wanted.captures:
-        place = state.places[capture.netns]
-        found += _proxies(capture, place.listeners)
-        if not wanted.set_sysctls:
-            found += [
-                f"capture '{capture.key}': {name.replace('/', '.')} is {old}: {why}; set_sysctls sets it to {new}"
-                for name, (old, new, why) in sorted(sysctls.wrong(capture, place.sysctls, place.bridges).items())
-            ]
-        if refusals.swallows(capture, place.connection):
-            found.append(f"capture '{capture.key}': it takes the ssh connection that this task came by")
+    found = [text for one in wanted.captures for text in of(one, state.places[one.netns], wanted.set_sysctls)]
     return tuple(dict.fromkeys(found))
+
+
+def of(capture, place, set_sysctls):
+    """Return the warnings for one capture.
+
+    :param set_sysctls: whether settings that are in the way are set anyhow.
+    """
+    found = _proxies(capture, place.listeners)
+    if not set_sysctls:
+        found += [
+            f"capture '{capture.key}': {name.replace('/', '.')} is {old}: {why}; set_sysctls sets it to {new}"
+            for name, (old, new, why) in sorted(sysctls.wrong(capture, place.sysctls, place.bridges).items())
+        ]
+    if refusals.swallows(capture, place.connection):
+        found.append(f"capture '{capture.key}': it takes the ssh connection that this task came by")
+    return found
 
 
 def _proxies(capture, listeners):
