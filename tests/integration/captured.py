@@ -16,7 +16,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PROXY = ROOT / "roles/transparent_proxy/files/reference_proxy.py"
 FLOWS = Path(__file__).with_name("flows.py")
 APP, PROXY_USER = 1000, 1337
-CAPABILITIES = "+net_admin,+net_bind_service"
+# Whoever they run as, they must find Python and this directory, which may be below /root.
+READ = "+dac_read_search"
+CAPABILITIES = f"+net_admin,+net_bind_service,{READ}"
 IN, OUT, IN_R, OUT_R, DNS = 15006, 15001, 15106, 15101, 15053
 PORTS = (8080, 8081, 53)
 # Addresses of the router and of the server; the second of each is outside of what is captured.
@@ -61,16 +63,17 @@ class Net:
 
     def __init__(self, directory):
         self.mark = f"hct{os.getpid()}"
-        self.directory, self.log = Path(directory), Path(directory) / "proxy.log"
+        self.log = Path(directory) / "proxy.log"
         self.running, self.proxy, self.read = [], None, 0
 
     def __enter__(self):
-        self.directory.chmod(0o777)
+        self.log.touch()
+        self.log.chmod(0o666)
         try:
             self._wire()
             self.start("s", *self._serving(THERE))
             self.start("r", *self._serving(HERE))
-            self.proxy = self.start_proxy()
+            self.start_proxy()
         except BaseException:
             self.__exit__()
             raise
@@ -107,6 +110,12 @@ class Net:
         every = [address for many in addresses.values() for address in many]
         return [sys.executable, str(FLOWS), "serve", ",".join(map(str, PORTS)), *every]
 
+    @staticmethod
+    def as_user(user, rights=READ):
+        """Return what runs a command as a user and a group of the same number."""
+        user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+        return [*user, f"--inh-caps={rights}", f"--ambient-caps={rights}"]
+
     def argv(self, place, *command):
         """Return what runs a command in a namespace."""
         return ["nsenter", f"--net=/run/netns/{self.name(place)}", "--", *command]
@@ -125,13 +134,12 @@ class Net:
         assert process.stdout.readline() == "ready\n", f"{command} did not start"
         return process
 
-    def start_proxy(self, *options):
-        """Start the reference proxy as a user of its own."""
-        user = ["setpriv", f"--reuid={PROXY_USER}", f"--regid={PROXY_USER}", "--clear-groups"]
-        rights = [f"--inh-caps={CAPABILITIES}", f"--ambient-caps={CAPABILITIES}"]
-        where = ["--tproxy", IN, "--tproxy", OUT, "--redirect", IN_R, "--redirect", OUT_R, "--log", self.log]
-        command = [sys.executable, PROXY, "--keep-source", *where, *options]
-        return self.start("r", *user, *rights, *map(str, command))
+    def start_proxy(self, *options, tproxy=(IN, OUT), redirect=(IN_R, OUT_R), user=PROXY_USER):
+        """Start the reference proxy at these ports; it is the one of :meth:`stop_proxy`."""
+        where = [word for port in tproxy for word in ("--tproxy", port)]
+        where += [word for port in redirect for word in ("--redirect", port)]
+        command = [sys.executable, PROXY, "--keep-source", "--log", self.log, *where, *options]
+        self.proxy = self.start("r", *self.as_user(user, CAPABILITIES), *map(str, command))
 
     def stop_proxy(self):
         """End the reference proxy."""
@@ -143,6 +151,13 @@ class Net:
         """Run the module ``tproxy`` with captures of the router; return its result."""
         whole = [dict(one, netns=self.name("r")) for one in captures]
         return modules.module("tproxy", check, captures=whole, backend=backend, **options)
+
+    def info(self):
+        """Return the captures of the router and their status, as ``tproxy_info`` tells."""
+        found = modules.module("tproxy_info", netns=[self.name("r")])
+        assert not found["failed"], found
+        mine = [number for number, one in enumerate(found["captures"]) if one.get("netns") == self.name("r")]
+        return [found["captures"][one] for one in mine], [found["status"][one] for one in mine]
 
     def noted(self):
         """Return what the proxy has noted since the last time."""
@@ -157,7 +172,9 @@ class Net:
         filters = "".join(self.run("r", f"{one}-save") for one in ("iptables-legacy", "iptables-nft", "ip6tables-nft"))
         tables = [line for line in self.run("r", "nft", "list", "tables").splitlines() if "inet" in line]
         ways = ["rule"], ["route", "show", "table", "all"]
-        routing = [self.run("r", "ip", family, *way) for family in ("-4", "-6") for way in ways]
+        shown = [self.run("r", "ip", family, *way) for family in ("-4", "-6") for way in ways]
+        # Routes of link-local addresses come when their test for duplicates has ended.
+        routing = [[line for line in text.splitlines() if "fe80" not in line and "ff00" not in line] for text in shown]
         records = sorted(str(one) for one in Path("/run").glob(f"hostcraft-tproxy/netns-{self.name('r')}.*"))
         kept = [line for line in filters.splitlines() if not line.startswith(("#", ":", "*", "COMMIT"))]
         return tables + kept, routing, records
@@ -170,8 +187,7 @@ class Net:
             senders.setdefault(("c", None) if flow.way == "in" else ("r", flow.uid), []).append(number)
         running = []
         for (place, uid), numbers in senders.items():
-            user = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if uid else []
-            argv = self.argv(place, *user, sys.executable, str(FLOWS), "call", str(patience))
+            argv = self.argv(place, *(self.as_user(uid) if uid else ()), sys.executable, str(FLOWS), "call", str(patience))
             process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             told = [{key: getattr(flows[one], key) for key in ("proto", "source", "destination", "port")} for one in numbers]
             process.stdin.write(json.dumps(told))

@@ -4,7 +4,7 @@
 
 ``python3 flows.py serve PORT[,PORT...] ADDRESS...`` answers every connection and datagram with the peer's address.
 ``python3 flows.py call SECONDS`` reads a list of flows (JSON: proto, source, destination, port) and writes what became
-of each, all at the same time.
+of each, all at the same time: who the server saw and who it is.
 """
 
 import json
@@ -31,7 +31,7 @@ def serve(ports, addresses):
             datagram.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             datagram.bind((address, port))
             threading.Thread(target=serve_tcp, args=(stream,), daemon=True).start()
-            threading.Thread(target=serve_udp, args=(datagram,), daemon=True).start()
+            threading.Thread(target=serve_udp, args=(datagram, address), daemon=True).start()
     print("ready", flush=True)
     while True:
         time.sleep(3600)
@@ -44,21 +44,22 @@ def serve_tcp(stream):
 
 
 def talk(connection, peer):
-    """Answer each message with the peer's address, and what was asked behind it."""
+    """Answer each message with the peer's address, the message, and the address that was called."""
     with connection:
         try:
             data = connection.recv(65536)
             while data:
-                connection.sendall(json.dumps([peer[:2], data.decode()]).encode() + b"\n")
+                told = [peer[:2], data.decode(), connection.getsockname()[0]]
+                connection.sendall(json.dumps(told).encode() + b"\n")
                 data = connection.recv(65536)
         except OSError:
             pass
 
 
-def serve_udp(datagram):
+def serve_udp(datagram, address):
     while True:
         data, peer = datagram.recvfrom(65536)
-        datagram.sendto(json.dumps([peer[:2], data.decode()]).encode(), peer)
+        datagram.sendto(json.dumps([peer[:2], data.decode(), address]).encode(), peer)
 
 
 def call(flow, patience):
@@ -71,7 +72,8 @@ def call(flow, patience):
         try:
             one.connect((flow["destination"], flow["port"]))
             one.sendall(b"?")
-            return {"local": local, "seen": json.loads(one.recv(65536))[0]}
+            seen, _asked, server = json.loads(one.recv(65536))
+            return {"local": local, "seen": seen, "server": server}
         except (ConnectionRefusedError, ConnectionResetError):
             return {"local": local, "outcome": "refused"}
         except TimeoutError:

@@ -35,8 +35,9 @@ FLOWS = 4096  # exchanges of datagrams at the same time; the oldest gives way
 class Proxy:
     """What all listeners share: how to go on to the destination, and where to note it."""
 
-    def __init__(self, keep_source, mark, log):
+    def __init__(self, keep_source, local_sources, mark, log):
         self.keep_source, self.mark = keep_source, mark
+        self.local_sources = {socket.AF_INET6 if ":" in one else socket.AF_INET: one for one in local_sources}
         self.log = open(log, "a") if log else None
 
     def note(self, proto, client, destination, port):
@@ -52,7 +53,10 @@ class Proxy:
         if self.mark:
             found.setsockopt(socket.SOL_SOCKET, SO_MARK, self.mark)
         # What answers on this host would send its answers to the client itself, past the proxy.
-        if self.keep_source and transparent and not is_local(family, destination[0]):
+        local = is_local(family, destination[0])
+        if local and family in self.local_sources:
+            found.bind((self.local_sources[family], 0))
+        elif self.keep_source and transparent and not local:
             found.setsockopt(LEVEL[family], TRANSPARENT[family], 1)
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             found.bind((client[0], 0))
@@ -238,10 +242,13 @@ def main():
     parser.add_argument("--tproxy", type=int, action="append", default=[], metavar="PORT", help="TCP and UDP")
     parser.add_argument("--redirect", type=int, action="append", default=[], metavar="PORT", help="TCP")
     parser.add_argument("--keep-source", action="store_true", help="go on in the name of the client (--tproxy)")
+    parser.add_argument(
+        "--local-source", action="append", default=[], metavar="ADDRESS", help="where to call services of this host from"
+    )
     parser.add_argument("--mark", type=lambda text: int(text, 0), default=0, help="the mark of what goes on (SO_MARK)")
     parser.add_argument("--log", help="file that gets a line of JSON for each flow")
     options = parser.parse_args()
-    proxy, ready = Proxy(options.keep_source, options.mark, options.log), threading.Semaphore(0)
+    proxy, ready = Proxy(options.keep_source, options.local_source, options.mark, options.log), threading.Semaphore(0)
     servers = [(serve_tcp, (proxy, family, port, True, ready)) for family in LEVEL for port in options.tproxy]
     servers += [(serve_udp, (proxy, family, port, ready)) for family in LEVEL for port in options.tproxy]
     servers += [(serve_tcp, (proxy, family, port, False, ready)) for family in LEVEL for port in options.redirect]

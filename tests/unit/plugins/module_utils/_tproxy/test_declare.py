@@ -8,7 +8,7 @@ import pytest
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError
 from ansible_collections.hostcraft.linux.plugins.module_utils._tproxy import declare, networks, ports, report
 from ansible_collections.hostcraft.linux.plugins.module_utils._tproxy.model import ALL_PORTS, Mark
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 INBOUND = {"mode": "tproxy", "port": 15006}
@@ -139,6 +139,7 @@ ENTRIES = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(ENTRIES)
 def test_what_is_reported_declares_the_same(entry):
     entry = dict(entry, name="web", proxy={"uids": ["5"], "marks": ["0x70000000/0x70000000"], "cgroups": ["a.slice/b"]})
@@ -150,6 +151,7 @@ def test_what_is_reported_declares_the_same(entry):
     assert declare.capture(report.declaration(one), number, number) == one
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2**32 - 1), st.integers(20, 32)), max_size=60))
 def test_networks_are_aggregated_as_the_standard_library_does(pairs):
     many = [ipaddress.ip_network((number, length), strict=False) for number, length in pairs]
@@ -161,6 +163,7 @@ def test_networks_are_aggregated_as_the_standard_library_does(pairs):
         assert networks.contain(found, str(one[0]))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 99), st.integers(1, 99)).map(sorted), max_size=8),
     st.lists(st.tuples(st.integers(1, 99), st.integers(1, 99)).map(sorted), max_size=8),
