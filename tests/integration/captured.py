@@ -217,8 +217,11 @@ def matrix():
     return flows
 
 
-def became(flow, answer, noted):
-    """Return what became of a flow in the words of the model; check all addresses on the way."""
+def became(flow, answer, noted, transparent=(IN, OUT)):
+    """Return what became of a flow in the words of the model; check all addresses on the way.
+
+    :param transparent: the ports at which the proxy goes on in the client's name.
+    """
     mine = [one for one in noted if one["proto"] == flow.proto and one["client"] == answer["local"]]
     mine = [one for one in mine if one["destination"] == [flow.destination, flow.port]]
     if "seen" not in answer:
@@ -228,7 +231,7 @@ def became(flow, answer, noted):
         assert answer["seen"] == answer["local"], f"{flow}: changed on the way: {answer}"
         return verdict.DIRECT
     assert len(mine) == 1, (flow, mine)
-    if mine[0]["port"] in (IN, OUT) and not flow.to_host:
+    if mine[0]["port"] in transparent and not flow.to_host:
         assert answer["seen"][0] == flow.source, f"{flow}: the server does not see the client: {answer}"
     return mine[0]["port"]
 

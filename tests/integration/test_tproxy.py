@@ -253,7 +253,7 @@ def test_istios_preset_means_what_istios_rules_mean(bare):
     try:
         for family, text in istio.redirect().items():
             bare.run("r", f"{family}-legacy-restore", "--noflush", text=text)
-        theirs = [became(flow, answer, noted) for flow, answer, noted in answered(bare, flows)]
+        theirs = [became(*one, transparent=()) for one in answered(bare, flows)]
         for family in istio.redirect():
             for table in ("nat", "mangle"):
                 bare.run("r", f"{family}-legacy", "-t", table, "-F")
@@ -261,7 +261,7 @@ def test_istios_preset_means_what_istios_rules_mean(bare):
         assert [expected(capture, flow) for flow in flows] == theirs
         for backend in BACKENDS:
             assert not bare.tproxy(capture, backend=backend)["failed"]
-            ours = [became(flow, answer, noted) for flow, answer, noted in answered(bare, flows)]
+            ours = [became(*one, transparent=()) for one in answered(bare, flows)]
             assert ours == theirs
         assert set(theirs) == {IN, OUT, DIRECT}
     finally:
