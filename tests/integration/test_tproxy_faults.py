@@ -4,15 +4,13 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
 
-from tests.integration.captured import APP, IN, OUT, OUTSIDE, PROXY_USER, THERE, Net
+from tests.integration.captured import APP, IN, OUT, OUT_R, OUTSIDE, PROXY_USER, THERE, Net
 from tests.integration.test_tproxy import BACKENDS, MIXED, REDIRECT, TRANSPARENT, check_matrix
 
 # Packets that get past the proxy. What is proxied is never forwarded, and what the router sends of it is the proxy's.
@@ -146,7 +144,7 @@ def test_a_connection_whose_proxy_dies_does_not_go_on_without_it(bare):
         bare.start_proxy()
 
 
-@pytest.mark.parametrize(("backend", "times"), [("nftables", 200), ("iptables_nft", 25), ("iptables_legacy", 25)])
+@pytest.mark.parametrize(("backend", "times"), [("nftables", 200), ("iptables_nft", 26), ("iptables_legacy", 26)])
 def test_rules_are_replaced_under_load(bare, backend, times):
     from ansible_collections.hostcraft.linux.plugins.module_utils._tproxy import declare, host
     from ansible_collections.hostcraft.linux.plugins.module_utils._tproxy.plan import plan
@@ -259,13 +257,18 @@ def test_what_others_have_is_refused_with_its_owner(bare, argv, said):
     assert bare.state() == before
 
 
-def test_two_captures_share_no_mark(bare):
-    other = dict(MIXED, inbound=dict(MIXED["inbound"], ports=["9000"]))
+def test_two_captures_share_neither_mark_nor_traffic(bare):
+    outbound = {"mode": "redirect", "port": OUT_R, "ports": ["9000"]}
+    other = dict(MIXED, inbound=dict(MIXED["inbound"], ports=["9000"]), outbound=outbound)
+    refused = bare.tproxy(TRANSPARENT, dict(MIXED, mark="0x5000/0xf000", table=134))
+    assert "both take inbound tcp 8080" in refused["msg"]
     refused = bare.tproxy(TRANSPARENT, other)
     assert "they have the same mark or table" in refused["msg"]
     assert bare.tproxy(TRANSPARENT)["changed"]
     refused = bare.tproxy(other)
-    assert "capture 'both' with mark 0x539/0xfff and table 133" in refused["msg"]
+    assert "they have the same mark or table" in refused["msg"]
+    refused = bare.tproxy(dict(MIXED, inbound=None))
+    assert "both take outbound tcp 8080" in refused["msg"]
     done = bare.tproxy(TRANSPARENT, dict(other, mark="0x5000/0xf000", table=134, priority=134))
     assert not done["failed"], done
     assert [step for step in done["steps"] if step.startswith("capture")]
@@ -311,6 +314,9 @@ def test_a_namespace_that_is_gone_leaves_nothing(bare):
     entry = dict(TRANSPARENT, netns=f"{bare.mark}x")
     from tests.integration import modules
 
+    refused = modules.module("tproxy", captures=[entry])
+    assert f"bring it up: nsenter --net=/run/netns/{bare.mark}x -- ip link set lo up" in refused["msg"]
+    bare.run("r", "ip", "-n", f"{bare.mark}x", "link", "set", "lo", "up")
     assert modules.module("tproxy", captures=[entry])["changed"]
     bare.run("r", "ip", "netns", "del", f"{bare.mark}x")
     refused = modules.module("tproxy", captures=[entry])

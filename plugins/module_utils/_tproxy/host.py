@@ -8,6 +8,7 @@ Private to the collection; not a public interface.
 import grp
 import os
 import pwd
+import re
 
 from .._core import files, guard
 from .._core.command import run
@@ -87,7 +88,7 @@ def _place(netns, numbers):
     usable, wildcard = backends.usable(netns, legacy)
     found = _with_records(netns, found)
     numbers = numbers | {one.routing.table for one in found.values() if one.routing}
-    tables = _tables()
+    tables, links = _tables(), run(paths.inside(netns, ["ip", "-o", "-d", "link", "show"]))
     rules = [
         one
         for family, option in routing.OPTIONS.items()
@@ -101,7 +102,8 @@ def _place(netns, numbers):
         {(family, number): _routes(netns, family, number) for number in sorted(numbers) for family in (4, 6)},
         proxies.listeners(netns),
         _sysctls(netns),
-        bool(run(paths.inside(netns, ["ip", "link", "show", "type", "bridge"])).strip()),
+        re.search(r" bridge (?!slave)", links) is not None,
+        re.search(r"^\d+: lo: <[^>]*\bUP\b", links, re.M) is not None,
         backends.has_ipset(),
         _connection() if netns is None else None,
     )

@@ -157,6 +157,7 @@ class Place(NamedTuple):
     :ivar wildcard: whether nft knows the match of that name.
     :ivar routes: {(family, table): (text, ...)} of the tables that are asked for.
     :ivar listeners: {(proto, family, port): transparent} of all listening sockets; None when that cannot be told.
+    :ivar bridges: whether it has a bridge; ``loopback``: whether its loopback is up.
     :ivar connection: client, server and port of the ssh connection of the task, in its own namespace.
     """
 
@@ -168,6 +169,7 @@ class Place(NamedTuple):
     listeners: Optional[dict] = None
     sysctls: dict = {}
     bridges: bool = False
+    loopback: bool = True
     has_ipset: bool = False
     connection: Optional[Tuple] = None
 

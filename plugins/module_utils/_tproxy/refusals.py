@@ -6,26 +6,30 @@ Private to the collection; not a public interface.
 """
 
 from .._core.reconcile import ReconcileError
-from . import routing, ruleset_iptables
+from . import declare, overlaps, paths, report, routing, ruleset_iptables
 from .declare import overlap
 from .verdict import DIRECT, Flow, verdict
 
 
 def refuse(wanted, state):
     """Raise ``ReconcileError`` for the first capture that cannot be as it is declared."""
-    _refuse_each_other(wanted.captures)
-    gone = set(wanted.absent)
-    declared = {(one.netns, one.name) for one in wanted.captures}
-    for capture in wanted.captures:
+    spoken_of = set(wanted.absent) | {(one.netns, one.name) for one in wanted.captures}
+    for number, capture in enumerate(wanted.captures):
         place = state.places[capture.netns]
+        others = {name: one for name, one in place.found.items() if (capture.netns, name) not in spoken_of}
+        for other in [*wanted.captures[:number], *_read(others)]:
+            if other.netns == capture.netns:
+                _refuse_each_other(capture, other)
         if capture.routing:
-            others = {
-                name: one.routing
-                for name, one in place.found.items()
-                if one.routing and (capture.netns, name) not in gone | declared
-            }
-            _refuse_foreign(capture, place, others, wanted, state)
+            _refuse_foreign(capture, place, {name: one.routing for name, one in others.items() if one.routing})
+            _refuse_no_loopback(capture, place)
         _refuse_lockout(capture, place, wanted.guarded)
+
+
+def _read(others):
+    """Return the captures that are recorded; users and groups are numbers there."""
+    recorded = [report.recorded(one.record).get("declaration") for one in others.values()]
+    return [declare.capture(one, int, int) for one in recorded if one]
 
 
 def backend_limits(capture, backend, has_ipset):
@@ -44,19 +48,30 @@ def backend_limits(capture, backend, has_ipset):
         )
 
 
-def _refuse_each_other(captures):
-    routed = [one for one in captures if one.routing]
-    for number, one in enumerate(routed):
-        for other in routed[:number]:
-            if one.netns == other.netns and (overlap(one.mark, other.mark) or one.table == other.table):
-                raise ReconcileError(
-                    f"captures '{other.key}' and '{one.key}': they have the same mark or table ({other.mark}, "
-                    f"{other.table}; {one.mark}, {one.table}), so what one captures would go to the other's proxy; give "
-                    "one of them another mark, table and priority"
-                )
+def _refuse_each_other(one, other):
+    both = f"captures '{other.key}' and '{one.key}'"
+    if one.routing and other.routing and (overlap(one.mark, other.mark) or one.table == other.table):
+        raise ReconcileError(
+            f"{both}: they have the same mark or table ({other.mark}, {other.table}; {one.mark}, {one.table}), so what "
+            "one captures would go to the other's proxy; give one of them another mark, table and priority"
+        )
+    common = overlaps.common(one, other)
+    if common:
+        raise ReconcileError(
+            f"{both}: both take {common}, and which proxy gets it would depend on which was made first; leave it out of "
+            "one of them by ports, cidrs or interfaces, or remove one"
+        )
 
 
-def _refuse_foreign(capture, place, others, wanted, state):
+def _refuse_no_loopback(capture, place):
+    if not place.loopback:
+        raise ReconcileError(
+            f"capture '{capture.key}': the loopback is down there, and mode tproxy routes to the proxy over it; bring it "
+            f"up: {' '.join(paths.inside(capture.netns, ['ip', 'link', 'set', 'lo', 'up']))}"
+        )
+
+
+def _refuse_foreign(capture, place, others):
     own = [one.routing for name, one in place.found.items() if one.routing and name not in others]
     found = routing.foreign(capture.routing, own, others, place)
     if found:
