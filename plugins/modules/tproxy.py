@@ -8,12 +8,12 @@ module: tproxy
 short_description: Hand traffic to a transparent proxy, and let none by
 version_added: 1.0.0
 description:
-  - Captures what goes to or through a host, and what the host itself sends, for a proxy on that host. Both directions are
-    declared independently, for TCP and UDP, IPv4 and IPv6.
+  - Captures what goes to or through a host, and what the host itself sends, for a proxy on that host. Both directions
+    are declared independently, for TCP and UDP, IPv4 and IPv6.
   - B(Fails closed). What is captured is dropped while no proxy listens, unless O(captures[].on_proxy_down=bypass).
   - B(Refuses loops). What captures the host's own traffic must say what the proxy's own is known by.
-  - New connections are captured; a TCP connection that is there already goes on as it is. A connection that goes through
-    the proxy survives every later change of the rules.
+  - New connections are captured; a TCP connection that is there already goes on as it is. A connection that goes
+    through the proxy survives every later change of the rules.
   - Rules are replaced in one transaction, together with the policy routing that they need. Rules that somebody else has
     changed, and routes or rules of C(ip-rule(8)) that got lost, are put right again. The counters of the rules go on as
     long as nothing changes.
@@ -21,8 +21,8 @@ description:
   - The port of ssh is left out of what is captured on the way to this host, and the plan says so; see
     O(captures[].ssh_ports). With O(confirm_timeout) the host puts back what was there before, by itself, unless the
     controller reaches it over a new connection in time.
-  - The rules are gone after a reboot; with O(save) and the role P(hostcraft.linux.transparent_proxy#role) they come back
-    before the network does.
+  - The rules are gone after a reboot; with O(save) and the role P(hostcraft.linux.transparent_proxy#role) they come
+    back before the network does.
 author:
   - hostcraft.linux contributors (@hostcraft)
 extends_documentation_fragment:
@@ -161,7 +161,7 @@ def main():
         plan=lambda state: plan(wanted, state),
         apply=host.apply,
         guard=guard.Guard(
-            module, module.params["confirm_timeout"], undo=lambda state, todo: host.recorded(todo.steps)
+            module, module.params["confirm_timeout"], undo=lambda _state, todo: host.recorded(todo.steps)
         ),
     )
     module.exit_json(**result)

@@ -187,14 +187,18 @@ class Net:
             senders.setdefault(("c", None) if flow.way == "in" else ("r", flow.uid), []).append(number)
         running = []
         for (place, uid), numbers in senders.items():
-            argv = self.argv(place, *(self.as_user(uid) if uid else ()), sys.executable, str(FLOWS), "call", str(patience))
+            argv = self.argv(
+                place, *(self.as_user(uid) if uid else ()), sys.executable, str(FLOWS), "call", str(patience)
+            )
             process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            told = [{key: getattr(flows[one], key) for key in ("proto", "source", "destination", "port")} for one in numbers]
+            told = [
+                {key: getattr(flows[one], key) for key in ("proto", "source", "destination", "port")} for one in numbers
+            ]
             process.stdin.write(json.dumps(told))
             process.stdin.close()
             running.append((process, numbers))
         for process, numbers in running:
-            for number, answer in zip(numbers, json.loads(process.stdout.read())):
+            for number, answer in zip(numbers, json.loads(process.stdout.read()), strict=True):
                 found[number] = answer
             assert process.wait(60) == 0
         return found

@@ -108,7 +108,7 @@ def check_matrix(net, capture, backend, listening=(), patience=3.0):
     answers = net.call(flows, patience)
     noted = net.noted()
     wrong = []
-    for flow, answer in zip(flows, answers):
+    for flow, answer in zip(flows, answers, strict=True):
         said, seen = expected(capture, flow, listening), became(flow, answer, noted)
         if said != seen:
             wrong.append((flow, said, seen, answer))
@@ -184,7 +184,7 @@ def test_a_proxy_is_known_by_its_mark_where_it_has_the_same_user(bare):
             flows = [flow for flow in matrix() if flow.uid == APP]
             answers = bare.call(flows)
             noted = bare.noted()
-            for flow, answer in zip(flows, answers):
+            for flow, answer in zip(flows, answers, strict=True):
                 # That it is noted once is checked there: what the proxy sends itself does not come back.
                 assert became(flow, answer, noted) == expected(marked, flow)
     finally:
@@ -206,7 +206,7 @@ def test_questions_to_name_servers(bare):
                 # The kernel remembers an exchange of datagrams for a while, and each has a port of its own here.
                 answers = bare.call(own)
                 kinds = []
-                for flow, answer in zip(own, answers):
+                for flow, answer in zip(own, answers, strict=True):
                     direct = answer.get("server") == flow.destination
                     assert direct or answer["server"] in ("127.0.0.1", "::1")
                     kinds.append(direct)
@@ -229,10 +229,12 @@ def test_what_is_read_declares_the_same(bare):
 def test_a_second_run_leaves_the_counters(bare, backend):
     bare.tproxy(TRANSPARENT, backend=backend)
     check_matrix(bare, TRANSPARENT, backend)
-    program = {"nftables": "nft list ruleset", "iptables_nft": "iptables-nft-save -c"}.get(backend, "iptables-legacy-save -c")
+    program = {"nftables": "nft list ruleset", "iptables_nft": "iptables-nft-save -c"}.get(
+        backend, "iptables-legacy-save -c"
+    )
     before = bare.run("r", *program.split())
     assert not bare.tproxy(TRANSPARENT, backend=backend)["changed"]
-    lines = [[line for line in text.splitlines() if "PREROUTING" not in line and "OUTPUT" not in line and line[:1] != "#"]
+    lines = [[line for line in text.splitlines() if "PREROUTING" not in line and "OUTPUT" not in line and line[0] != "#"]
              for text in (before, bare.run("r", *program.split()))]  # fmt: skip
     assert lines[0] == lines[1]
 
@@ -245,7 +247,7 @@ def test_istios_preset_means_what_istios_rules_mean(bare):
     bare.start_proxy(*sources, tproxy=(), redirect=(IN, OUT))
     capture = {"name": "both", "preset": "istio_sidecar"}
     flows = [flow for flow in matrix() if flow.proto == "tcp" and flow.destination not in OUTSIDE]
-    # The host's own addresses, called by its programs: by the application directly, by the proxy through the inbound port.
+    # The host's own addresses, called by its programs: the application's directly, the proxy's by the inbound port.
     for family in (4, 6):
         for uid in (APP, PROXY_USER):
             own = Flow("out", "tcp", HERE[family][0], HERE[family][0], 8080, "lo", to_host=True, uid=uid, gid=uid)
@@ -275,7 +277,7 @@ def answered(net, flows):
     net.noted()
     answers = net.call(flows)
     noted = net.noted()
-    return [(flow, answer, noted) for flow, answer in zip(flows, answers)]
+    return [(flow, answer, noted) for flow, answer in zip(flows, answers, strict=True)]
 
 
 def test_settings_of_the_kernel_are_named_and_set_only_when_asked(bare):

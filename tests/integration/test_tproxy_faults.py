@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: hostcraft.linux contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``tproxy`` when something is wrong: no proxy, load while rules are replaced, drift, what others own, a failing step."""
+"""``tproxy`` when something is wrong: no proxy, rules replaced under load, drift, what others own, a failing step."""
 
 import json
 import os
@@ -67,7 +67,8 @@ def safely(target, address):
         target(address)
     except Exception as error:
         failed.append(f"{target.__name__} {address}: {error!r}")
-threads = [threading.Thread(target=safely, args=(target, address)) for target in (keep, keep, open_new) for address in sys.argv[1:]]
+pairs = [(target, address) for target in (keep, keep, open_new) for address in sys.argv[1:]]
+threads = [threading.Thread(target=safely, args=pair) for pair in pairs]
 for one in threads:
     one.start()
 print("ready", flush=True)
@@ -117,7 +118,7 @@ def test_nothing_passes_by_while_the_proxy_is_down(bare):
     try:
         attempt(bare, 20)
         assert min(passed_by(bare).values()) >= 20, "without a capture the watch sees them"
-        for backend, many in zip(BACKENDS, (10_000, 1_000, 1_000)):
+        for backend, many in zip(BACKENDS, (10_000, 1_000, 1_000), strict=True):
             assert not bare.tproxy(TRANSPARENT, backend=backend)["failed"]
             passed_by(bare)
             attempt(bare, many)
@@ -199,15 +200,18 @@ def test_a_connection_that_was_there_before_goes_on(bare):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_drift_is_seen_and_put_right(bare, backend):
-    nft = "add rule inet hostcraft_tproxy_both out_hook accept"
     program = {"iptables_nft": "iptables-nft", "iptables_legacy": "iptables-legacy"}.get(backend)
     changes = [
         ["ip", "rule", "del", "pref", "133"],
         ["ip", "-6", "rule", "del", "pref", "133"],
         ["ip", "-6", "route", "flush", "table", "133"],
-        ["nft", nft] if program is None else [program, "-t", "mangle", "-I", "hct_both_out_hook", "-j", "ACCEPT"],
-        ["nft", "delete table inet hostcraft_tproxy_both"] if program is None else [program, "-t", "mangle", "-D", "PREROUTING", "-j", "hct_both_pre"],
-    ]  # fmt: skip
+    ]
+    if program:
+        changes.append([program, "-t", "mangle", "-I", "hct_both_out_hook", "-j", "ACCEPT"])
+        changes.append([program, "-t", "mangle", "-D", "PREROUTING", "-j", "hct_both_pre"])
+    else:
+        changes.append(["nft", "add rule inet hostcraft_tproxy_both out_hook accept"])
+        changes.append(["nft", "delete table inet hostcraft_tproxy_both"])
     assert bare.tproxy(TRANSPARENT, backend=backend)["changed"]
     whole = bare.state()
     for change in changes:
@@ -234,7 +238,10 @@ def test_all_that_is_left_of_a_flushed_capture_is_removed(bare):
     ("argv", "said"),
     [
         (["rule", "add", "fwmark", "0x539", "lookup", "133"], f"{ISTIO} (as Istio has it)"),
-        (["rule", "add", "fwmark", "0x39/0xff", "lookup", "900", "pref", "50"], "0x39/0xff lookup 900 (somebody else's)"),
+        (
+            ["rule", "add", "fwmark", "0x39/0xff", "lookup", "900", "pref", "50"],
+            "0x39/0xff lookup 900 (somebody else's)",
+        ),
         (["rule", "add", "not", "fwmark", "0xca6c", "lookup", "51820", "pref", "99"], "as wg-quick (WireGuard) has it"),
         (["rule", "add", "from", "10.0.0.0/8", "lookup", "133", "pref", "98"], "from 10.0.0.0/8 lookup 133"),
         (["route", "add", "192.0.2.0/24", "dev", "r0", "table", "133"], "a route in table 133: 192.0.2.0/24 dev r0"),
@@ -330,7 +337,9 @@ def test_thousands_of_networks(bare):
     """One in ten of them is that of a flow; neighbours are joined to the least number of networks."""
     apart = [f"172.{16 + number // 4096}.{number // 16 % 256}.{number % 16 * 16}/29" for number in range(9_000)]
     joined = [f"198.18.{number // 256}.{number % 256}" for number in range(1_024)]
-    many = dict(TRANSPARENT, outbound=None, inbound=dict(TRANSPARENT["inbound"], exclude_cidrs=OUTSIDE + apart + joined))
+    many = dict(
+        TRANSPARENT, outbound=None, inbound=dict(TRANSPARENT["inbound"], exclude_cidrs=OUTSIDE + apart + joined)
+    )
     for backend in BACKENDS:
         began = time.perf_counter()
         done = bare.tproxy(many, backend=backend)

@@ -117,7 +117,7 @@ def _nft_takes(netns, text):
 def _of_nft(netns):
     shown = run(paths.inside(netns, ["nft", "list", "tables"]), LONG)
     found = {}
-    for name in re.findall(r"^table inet %s(\S+)" % ruleset_nft.PREFIX, shown, re.M):
+    for name in re.findall(rf"^table inet {ruleset_nft.PREFIX}(\S+)", shown, re.M):
         rules = list_rules(netns, "nftables", ("nft",), name)
         labels = [chains.read_label(text) for text in re.findall(r'comment "([^"]*)"', rules[0])]
         found[name] = _found(netns, name, "nftables", labels, rules)
@@ -126,7 +126,7 @@ def _of_nft(netns):
 
 def _of_iptables(netns, backend, lines):
     every = [line for many in lines.values() for _table, line in many]
-    names = {match.group(1) for match in map(re.compile(r":%s([a-z0-9]+)_" % ruleset_iptables.PREFIX).match, every) if match}
+    names = set(re.findall(rf"^:{ruleset_iptables.PREFIX}([a-z0-9]+)_", "\n".join(every), re.M))
     found = {}
     for name in names:
         rules = {family: _of_capture(many, name) for family, many in lines.items()}
@@ -134,7 +134,9 @@ def _of_iptables(netns, backend, lines):
         labels = [chains.read_label(text) for line in every for text in re.findall(r'--comment "([^"]*)"', line)]
         sets = {word for line in every for word in re.findall(r"--match-set (\S+)", line)}
         one = _found(netns, name, backend, labels, rules)
-        found[name] = one._replace(sets={word: run(paths.inside(netns, ["ipset", "save", word]), LONG) for word in sets})
+        found[name] = one._replace(
+            sets={word: run(paths.inside(netns, ["ipset", "save", word]), LONG) for word in sets}
+        )
     return found
 
 
@@ -150,7 +152,10 @@ def _found(netns, name, backend, labels, rules):
 
 
 def _lines(netns, program):
-    """Return pairs of table and line of what is there, without counters. No table is asked for, as that would make it."""
+    """Return pairs of table and line of what is there, without counters.
+
+    No table is asked for: that would make it.
+    """
     found, table = [], ""
     for line in run(paths.inside(netns, [f"{program}-save"]), LONG).splitlines():
         if line.startswith("*"):

@@ -58,10 +58,12 @@ def _mangle(capture):
         rules += [Rule((REPLY,), RETURN), old, Rule((), ("jump", "in"))]
     found.append(Chain("pre", _families(capture, rules), ("filter", "prerouting")))
     if outbound:
-        found.append(Chain("marked", (Rule((), ("connmark", capture.mark.of_connections)), Rule((), ("mark", capture.mark)))))
+        found.append(
+            Chain("marked", (Rule((), ("connmark", capture.mark.of_connections)), Rule((), ("mark", capture.mark))))
+        )
         found += _selected("out", "oif", outbound, ("jump", "marked"))
-        rules = _of_proxy(capture) + [Rule((("oif", ("lo",)),), RETURN), Rule((REPLY,), RETURN), old]
-        rules += _dns(capture, RETURN) + [Rule((), ("jump", "out"))]
+        rules = [*_of_proxy(capture), Rule((("oif", ("lo",)),), RETURN), Rule((REPLY,), RETURN), old]
+        rules += [*_dns(capture, RETURN), Rule((), ("jump", "out"))]
         found.append(Chain("out_hook", _families(capture, rules), ("route", "output")))
     return found
 
@@ -133,7 +135,7 @@ def _selected(name, way, side, action, head=()):
         if ranges:
             which = ("proto", proto) if ranges == ALL_PORTS else ("dport", proto, ranges)
             rules.append(Rule((which,), action))
-    return (found + [Chain(names[-1], tuple(rules))])[::-1]
+    return ([*found, Chain(names[-1], tuple(rules))])[::-1]
 
 
 def _each_family(kind, networks, label, action):

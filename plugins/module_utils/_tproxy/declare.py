@@ -29,8 +29,10 @@ def wanted(params, uid_of, gid_of):
     for entry in params["captures"]:
         name = entry["name"]
         try:
-            if not re.match(r"[a-z][a-z0-9]{0,%d}\Z" % (NAME - 1), name):
-                raise ReconcileError(f"it becomes part of names of rules; use up to {NAME} of a-z and 0-9, a letter first")
+            if not re.match(r"[a-z][a-z0-9]*\Z", name) or len(name) > NAME:
+                raise ReconcileError(
+                    f"it becomes part of names of rules; use up to {NAME} of a-z and 0-9, a letter first"
+                )
             place = (entry.get("netns"), name)
             if place in seen:
                 raise ReconcileError("it is declared twice for the same network namespace; leave out one of them")
@@ -165,7 +167,9 @@ def _proxy(given, uid_of, gid_of):
     cgroups = tuple(sorted({one.strip("/") for one in given.get("cgroups", ())}))
     for one in cgroups:
         if not re.match(r"[A-Za-z0-9_.:@/\\-]+\Z", one):
-            raise ReconcileError(f"proxy.cgroups: '{one}' is no path of a control group, such as system.slice/x.service")
+            raise ReconcileError(
+                f"proxy.cgroups: '{one}' is no path of a control group, such as system.slice/x.service"
+            )
     return Proxy(
         tuple(sorted({uid_of(one) for one in given.get("uids", ())})),
         tuple(sorted({gid_of(one) for one in given.get("gids", ())})),

@@ -121,7 +121,9 @@ def _with_records(netns, found):
 
 def _routes(netns, family, number):
     # A table that was never used is an error to some versions, and nothing to others.
-    shown = run(paths.inside(netns, ["ip", routing.OPTIONS[family], "route", "show", "table", str(number)]), ok=(0, 1, 2))
+    shown = run(
+        paths.inside(netns, ["ip", routing.OPTIONS[family], "route", "show", "table", str(number)]), ok=(0, 1, 2)
+    )
     return tuple(line.strip() for line in shown.splitlines() if line.strip())
 
 

@@ -9,7 +9,7 @@ Private to the collection; not a public interface.
 
 from .._core.reconcile import Plan, ReconcileError, Step
 from . import chains, paths, refusals, report, routing, ruleset_iptables, ruleset_nft, saved, sysctls, warn
-from .model import Command, Record, Write
+from .model import Capture, Command, Record, Write
 
 
 def plan(wanted, state):
@@ -42,8 +42,8 @@ def backend_of(capture, place, asked):
     if not usable:
         raise ReconcileError(
             f"capture '{capture.key}': backend {asked} does not work here; what does: "
-            f"{', '.join(place.backends) or 'none'}. nftables needs nft 0.9.3 and Linux 5.2 or newer (CONFIG_NFT_TPROXY, "
-            "CONFIG_NFT_SOCKET, CONFIG_NFT_FIB_INET), iptables its modules socket, TPROXY, owner and conntrack"
+            f"{', '.join(place.backends) or 'none'}. nftables needs nft 0.9.3 and Linux 5.2 or newer with "
+            "CONFIG_NFT_TPROXY, CONFIG_NFT_SOCKET and CONFIG_NFT_FIB_INET"
         )
     return usable[0]
 
@@ -68,7 +68,7 @@ def _present(capture, wanted, state):
     if wanted.set_sysctls:
         steps += _sysctls(capture, place)
     if want:
-        steps += [_route("add", capture, one, want) for one in routing.missing(want, place)]
+        steps += [_route("add", capture.netns, capture.name, one, want) for one in routing.missing(want, place)]
     steps += _rules(capture, backend, place, found)
     if found and found.backend and found.backend != backend:
         steps.append(_release(capture.netns, capture.name, place, found))
@@ -127,7 +127,9 @@ def _load(capture, backend, place, old):
 
 def _old_sets(capture, old):
     """Return the pairs that remove the sets of old rules that the new ones do not use."""
-    kept = {name for family in capture.families for name in ruleset_iptables.sets(capture, family)} if capture else set()
+    kept = (
+        {name for family in capture.families for name in ruleset_iptables.sets(capture, family)} if capture else set()
+    )
     netns = capture.netns
     return [
         (_command(netns, ["ipset", "destroy", name], may_fail=True), _ipset(netns, text))
@@ -148,18 +150,17 @@ def _release(netns, name, place, found):
                 pairs.append(_swap(netns, program, text, back[table]))
         for one, text in sorted(found.sets.items()):
             pairs.append((_command(netns, ["ipset", "destroy", one], may_fail=True), _ipset(netns, text)))
-    key = name if netns is None else f"{netns}/{name}"
-    return Step("release", key, f"its rules in {found.backend}", tuple(pairs))
+    return Step("release", _key(netns, name), f"its rules in {found.backend}", tuple(pairs))
 
 
 def _absent(netns, name, wanted, state):
     place = state.places[netns]
     found, steps = place.found.get(name), []
-    key = name if netns is None else f"{netns}/{name}"
+    key = _key(netns, name)
     if found and found.backend:
         steps.append(_release(netns, name, place, found))
     if found and found.routing:
-        steps += [_route("del", None, one, found.routing, netns, key) for one in routing.left(found.routing, place)]
+        steps += [_route("del", netns, name, one, found.routing) for one in routing.left(found.routing, place)]
     path = paths.saved(wanted.save, name) if wanted.save else None
     if path and state.files.get(path) is not None:
         steps.append(Step("remove", path, "", ((Write(path, None), None),)))
@@ -178,7 +179,7 @@ def _unroute(capture, old, place, want):
     """Return the steps that remove the routing of an earlier declaration, but for what is still needed."""
     kept = [] if want is None else [routing.command("del", family, kind, want) for family, kind in _every(want)]
     return [
-        _route("del", capture, one, old)
+        _route("del", capture.netns, capture.name, one, old)
         for one in routing.left(old, place)
         if routing.command("del", *one, old) not in kept
     ]
@@ -188,8 +189,7 @@ def _every(want):
     return [(family, kind) for family in want.families for kind in ("rule", "route")]
 
 
-def _route(verb, capture, one, want, netns=None, key=None):
-    netns, key = (capture.netns, capture.key) if capture else (netns, key)
+def _route(verb, netns, name, one, want):
     family, kind = one
     there = {"add": "del", "del": "add"}[verb]
     pair = (
@@ -197,7 +197,11 @@ def _route(verb, capture, one, want, netns=None, key=None):
         _command(netns, routing.command(there, family, kind, want), may_fail=True),
     )
     word = "add" if verb == "add" else "delete"
-    return Step(word, f"{kind} of {key}", routing.shown(family, kind, want), (pair,))
+    return Step(word, f"{kind} of {_key(netns, name)}", routing.shown(family, kind, want), (pair,))
+
+
+def _key(netns, name):
+    return Capture(name, netns).key
 
 
 def _sysctls(capture, place):
@@ -227,7 +231,9 @@ def _shown(found, place):
         return None
     known = report.recorded(found.record).get("declaration") or {"label": found.digest}
     rules = "as loaded" if found.intact else "changed by somebody else" if found.backend else "gone"
-    there = [] if not found.routing else [routing.shown(*one, found.routing) for one in routing.left(found.routing, place)]
+    there = (
+        [] if not found.routing else [routing.shown(*one, found.routing) for one in routing.left(found.routing, place)]
+    )
     return dict(known, rules=rules, routing=there)
 
 

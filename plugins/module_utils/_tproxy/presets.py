@@ -5,7 +5,7 @@
 Private to the collection; not a public interface.
 """
 
-# What istio-iptables sets up for a sidecar by default, and the ports that Istio's injector leaves out (15090 Prometheus,
+# What istio-iptables sets up for a sidecar by default, and the ports that Istio's injector leaves out (15090 metrics,
 # 15021 health, 15020 agent); 15008 is the tunnel's, which the proxy takes by itself. 127.0.0.6 and ::6 is where Envoy
 # sends from what it passes on to the application. Istio's own table is 133, its mark 1337 without a mask.
 ISTIO_SIDECAR = {

@@ -58,16 +58,16 @@ def _refuse_each_other(one, other):
     common = overlaps.common(one, other)
     if common:
         raise ReconcileError(
-            f"{both}: both take {common}, and which proxy gets it would depend on which was made first; leave it out of "
-            "one of them by ports, cidrs or interfaces, or remove one"
+            f"{both}: both take {common}, and which proxy gets it would depend on which was made first; leave it out "
+            "of one of them by ports, cidrs or interfaces, or remove one"
         )
 
 
 def _refuse_no_loopback(capture, place):
     if not place.loopback:
         raise ReconcileError(
-            f"capture '{capture.key}': the loopback is down there, and mode tproxy routes to the proxy over it; bring it "
-            f"up: {' '.join(paths.inside(capture.netns, ['ip', 'link', 'set', 'lo', 'up']))}"
+            f"capture '{capture.key}': the loopback is down there, and mode tproxy routes to the proxy over it; bring "
+            f"it up: {' '.join(paths.inside(capture.netns, ['ip', 'link', 'set', 'lo', 'up']))}"
         )
 
 
@@ -77,8 +77,8 @@ def _refuse_foreign(capture, place, others):
     if found:
         raise ReconcileError(
             f"capture '{capture.key}': its mark {capture.mark}, table {capture.table} and priority {capture.priority} "
-            f"meet what is not its own: {'; '.join(found)}. Give the capture another mark, table or priority, or remove "
-            "what is in the way",
+            f"meet what is not its own: {'; '.join(found)}. Give the capture another mark, table or priority, or "
+            "remove what is in the way",
             foreign=found,
         )
 
@@ -87,8 +87,8 @@ def _refuse_lockout(capture, place, guarded):
     if swallows(capture, place.connection) and not guarded:
         client, server, port = place.connection
         raise ReconcileError(
-            f"capture '{capture.key}': it takes the ssh connection from {client} to {server} port {port} that this task "
-            "came by. Leave its port in ssh_ports, or set confirm_timeout so that the host takes the change back by "
+            f"capture '{capture.key}': it takes the ssh connection from {client} to {server} port {port} that this "
+            "task came by. Leave its port in ssh_ports, or set confirm_timeout so that the host takes the change back by "
             "itself when it cannot be reached any more"
         )
 

@@ -50,7 +50,9 @@ def _side(name, side):
         "interfaces": list(side.interfaces),
         "exclude_interfaces": list(side.exclude_interfaces),
         "cidrs": networks.texts(side.networks),
-        "exclude_cidrs": [one for one in networks.texts(side.exclude_networks) if one not in networks.texts(ALWAYS_OUT)],
+        "exclude_cidrs": [
+            one for one in networks.texts(side.exclude_networks) if one not in networks.texts(ALWAYS_OUT)
+        ],
     }
     # Nobody can name port 0: where it is included, all are but for those that are left out.
     if ranges[0][0] == 0:
@@ -74,7 +76,9 @@ def summary(capture):
         parts.append(f"dns to port {capture.dns.port}")
     if capture.inbound:
         spared = ", ".join(map(str, capture.ssh_ports))
-        parts.append(f"ssh to this host (tcp {spared}) is left alone" if spared else "ssh to this host is CAPTURED as well")
+        parts.append(
+            f"ssh to this host (tcp {spared}) is left alone" if spared else "ssh to this host is CAPTURED as well"
+        )
     return "; ".join(parts)
 
 

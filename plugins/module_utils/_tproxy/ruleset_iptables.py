@@ -166,15 +166,12 @@ def _match(one, family, name):
         return _networks(one, family, name) if one[1] == family else None
     if kind == "family":
         return None
-    if kind == "dport":
-        return [f"-p {one[1]} -m multiport --dports {part}" for part in _multiport(one[2])]
-    if kind in ("iif", "oif"):
-        return [f"{'-i' if kind == 'iif' else '-o'} {word}" for word in one[1]]
-    if kind in ("uid", "gid"):
-        return [f"-m owner --{kind}-owner {number}" for number in one[1]]
     if one == BROADCAST:
         return [f"-m pkttype --pkt-type {word}" for word in ("broadcast", "multicast")]
-    return [_single(one)]
+    if kind == "dport":
+        return [f"-p {one[1]} -m multiport --dports {part}" for part in _multiport(one[2])]
+    prefix = {"iif": "-i", "oif": "-o", "uid": "-m owner --uid-owner", "gid": "-m owner --gid-owner"}.get(kind)
+    return [f"{prefix} {item}" for item in one[1]] if prefix else [_single(one)]
 
 
 def _single(one):
@@ -215,17 +212,13 @@ def _multiport(ranges):
 
 def _actions(rule, name):
     kind, *values = rule.action
-    if kind == "divert":
-        return [f"-j {chain_name(name, 'divert')}"]
-    if kind == "mark":
-        return [f"-j MARK --set-xmark {values[0]}"]
-    if kind == "connmark":
-        return [f"-j CONNMARK --set-xmark {values[0]}"]
+    if kind in ("divert", "jump"):
+        return [f"-j {chain_name(name, 'divert' if kind == 'divert' else values[0])}"]
+    if kind in ("mark", "connmark"):
+        return [f"-j {kind.upper()} --set-xmark {values[0]}"]
     if kind == "tproxy":
         port, mark = values
         return [f"-p {proto} -j TPROXY --on-port {port} --tproxy-mark {mark}" for proto in ("tcp", "udp")]
     if kind == "redirect":
         return [f"-j REDIRECT --to-ports {values[0]}"]
-    if kind == "jump":
-        return [f"-j {chain_name(name, values[0])}"]
-    return ["-j {}".format(kind.upper())]
+    return [f"-j {kind.upper()}"]

@@ -84,7 +84,7 @@ def _match(one, wildcard):
     if one == TRANSPARENT:
         return "meta l4proto { tcp, udp } socket transparent 1" + (" socket wildcard 0" if wildcard else "")
     if kind in ("iif", "oif"):
-        return '{}name {}'.format(kind, _any('"{}"'.format(name) for name in one[1]))
+        return "{}name {}".format(kind, _any(f'"{name}"' for name in one[1]))
     if kind in ("src", "dst"):
         return f"{'ip' if one[1] == 4 else 'ip6'} {kind[0]}addr @{one[3]}{one[1]}"
     return _plain(kind, one)

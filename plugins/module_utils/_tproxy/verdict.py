@@ -71,13 +71,17 @@ def _outbound(capture, flow):
     if is_of_proxy(capture.proxy, flow):
         hairpin = inbound is not None and inbound.hairpin and _is_hairpin(capture, flow)
         return inbound, inbound.port if hairpin else None
-    dns = capture.dns
-    if dns and flow.port == 53 and (networks.contain(dns.servers, flow.destination) if dns.servers else True):
-        if dns.servers or flow.interface != "lo":
-            return None, dns.port
+    if capture.dns and _is_question(capture.dns, flow):
+        return None, capture.dns.port
     if side is None or flow.interface == "lo" or not _takes(side, flow):
         return side, None
     return side, side.port
+
+
+def _is_question(dns, flow):
+    """Tell whether a flow is a question to a name server that is captured."""
+    asked = networks.contain(dns.servers, flow.destination) if dns.servers else flow.interface != "lo"
+    return flow.port == 53 and asked
 
 
 def is_of_proxy(proxy, flow):
@@ -92,7 +96,7 @@ def is_of_proxy(proxy, flow):
 
 def _is_hairpin(capture, flow):
     """Tell whether the proxy calls an address of its own host, by which the application is to be reached."""
-    loopback = flow.destination == "::1" or flow.destination == "127.0.0.1"
+    loopback = flow.destination in {"::1", "127.0.0.1"}
     by_user = flow.uid in capture.proxy.uids or flow.gid in capture.proxy.gids
     return (
         by_user

@@ -64,4 +64,8 @@ def _families(numbers):
 def _meanwhile(capture, mode):
     if mode == "redirect":
         return "what is captured is refused until a proxy does"
-    return "what is captured passes by until a proxy does" if capture.bypass else "what is captured is dropped until a proxy does"
+    return (
+        "what is captured passes by until a proxy does"
+        if capture.bypass
+        else "what is captured is dropped until a proxy does"
+    )

@@ -26,7 +26,7 @@ SO_ORIGINAL_DST = 80
 SO_MARK = getattr(socket, "SO_MARK", 36)
 LEVEL = {socket.AF_INET: socket.IPPROTO_IP, socket.AF_INET6: socket.IPPROTO_IPV6}
 TRANSPARENT = {socket.AF_INET: IP_TRANSPARENT, socket.AF_INET6: IPV6_TRANSPARENT}
-ANY = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
+ANY = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}  # noqa: S104 the packets have foreign addresses
 CHUNK = 1 << 18
 IDLE = 60.0  # seconds after which an exchange of datagrams is forgotten
 FLOWS = 4096  # exchanges of datagrams at the same time; the oldest gives way
@@ -38,7 +38,7 @@ class Proxy:
     def __init__(self, keep_source, local_sources, mark, log):
         self.keep_source, self.mark = keep_source, mark
         self.local_sources = {socket.AF_INET6 if ":" in one else socket.AF_INET: one for one in local_sources}
-        self.log = open(log, "a") if log else None
+        self.log = open(log, "a") if log else None  # noqa: SIM115 open to the end
 
     def note(self, proto, client, destination, port):
         """Write one line about a flow, whole."""
@@ -109,16 +109,16 @@ def serve_tcp(proxy, family, port, transparent, own):
             connection, client = server.accept()
         except OSError as error:
             # Too many open files: what waits is taken later.
-            sys.stderr.write("accept: {}\n".format(error))
+            sys.stderr.write(f"accept: {error}\n")
             time.sleep(0.05)
             continue
-        arguments = (proxy, connection, client, family, port, transparent)
+        arguments = (proxy, connection, client, (family, port, transparent))
         threading.Thread(target=pass_on, args=arguments, daemon=True).start()
 
 
-def pass_on(proxy, connection, client, family, port, transparent):
+def pass_on(proxy, connection, client, where):
     """Connect to where a connection was going to, and copy both ways until both have ended."""
-    upstream = None
+    upstream, (family, port, transparent) = None, where
     try:
         destination = original(connection, family, transparent)
         if destination[1] == port:
@@ -131,7 +131,7 @@ def pass_on(proxy, connection, client, family, port, transparent):
         copy(connection, upstream)
         back.join()
     except OSError as error:
-        sys.stderr.write("{}: {}\n".format(client, error))
+        sys.stderr.write(f"{client}: {error}\n")
         # The client learns that it failed, instead of an orderly end.
         with contextlib.suppress(OSError):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -185,16 +185,17 @@ def serve_udp(proxy, family, port, own):
         for key, _events in waiting.select(timeout=IDLE):
             try:
                 if key.fileobj is server:
-                    receive(proxy, server, family, port, flows, waiting)
+                    receive(proxy, server, (family, port), flows, waiting)
                 else:
                     answer(family, key)
             except OSError as error:
-                sys.stderr.write("udp: {}\n".format(error))
+                sys.stderr.write(f"udp: {error}\n")
         forget(flows, waiting)
 
 
-def receive(proxy, server, family, port, flows, waiting):
+def receive(proxy, server, own, flows, waiting):
     """Pass one datagram of a client on; its flow gets a socket of its own when it is the first."""
+    family, port = own
     data, more, _flags, client = server.recvmsg(65535, 256)
     raw = next(value for level, _kind, value in more if level == LEVEL[family])
     where = raw[4:8] if family == socket.AF_INET else raw[8:24]
@@ -243,7 +244,11 @@ def main():
     parser.add_argument("--redirect", type=int, action="append", default=[], metavar="PORT", help="TCP")
     parser.add_argument("--keep-source", action="store_true", help="go on in the name of the client (--tproxy)")
     parser.add_argument(
-        "--local-source", action="append", default=[], metavar="ADDRESS", help="where to call services of this host from"
+        "--local-source",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="where to call services of this host from",
     )
     parser.add_argument("--mark", type=lambda text: int(text, 0), default=0, help="the mark of what goes on (SO_MARK)")
     parser.add_argument("--log", help="file that gets a line of JSON for each flow")

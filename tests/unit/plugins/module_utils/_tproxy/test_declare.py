@@ -78,7 +78,9 @@ def test_a_name_is_declared_once_in_a_namespace():
 
 def test_a_capture_of_a_namespace_cannot_be_saved():
     with pytest.raises(ReconcileError, match="does not survive a reboot"):
-        declare.wanted({"captures": [{"name": "web", "netns": "x", "inbound": INBOUND}], "save": "/etc/x"}, number, number)
+        declare.wanted(
+            {"captures": [{"name": "web", "netns": "x", "inbound": INBOUND}], "save": "/etc/x"}, number, number
+        )
 
 
 def test_a_loop_can_be_stated():
@@ -87,7 +89,13 @@ def test_a_loop_can_be_stated():
 
 def test_what_is_not_said_has_a_safe_default():
     one = capture(inbound=dict(INBOUND, protocols=["tcp", "udp"]))
-    assert (one.bypass, one.ssh_ports, one.mark, one.table, one.priority) == (False, (22,), Mark(0x539, 0xFFF), 133, 133)
+    assert (one.bypass, one.ssh_ports, one.mark, one.table, one.priority) == (
+        False,
+        (22,),
+        Mark(0x539, 0xFFF),
+        133,
+        133,
+    )
     assert one.families == (4, 6)
     assert one.inbound.tcp == ALL_PORTS
     assert not ports.contain(one.inbound.udp, 68), "the answers to a DHCP client of the host"
@@ -117,7 +125,7 @@ ENTRIES = st.fixed_dictionaries(
             optional={
                 "protocols": st.sampled_from([["tcp"], ["udp"], ["tcp", "udp"]]),
                 "ports": st.sampled_from([["80"], ["1-65535"], ["60-70", "80"]]),
-                "exclude_ports": st.sampled_from([["22"], ["68"], ["1-100"]]),
+                "exclude_ports": st.sampled_from([["22"], ["68"], ["1-65"]]),
                 "interfaces": st.sampled_from([["eth0"], ["eth1", "eth0"]]),
                 "cidrs": st.sampled_from([["10.0.0.0/8"], ["fd00::/8", "10.0.0.0/9", "10.128.0.0/9"]]),
                 "exclude_cidrs": st.sampled_from([["192.0.2.0/24"], ["::1/128"]]),
@@ -154,11 +162,11 @@ def test_what_is_reported_declares_the_same(entry):
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2**32 - 1), st.integers(20, 32)), max_size=60))
 def test_networks_are_aggregated_as_the_standard_library_does(pairs):
-    many = [ipaddress.ip_network((number, length), strict=False) for number, length in pairs]
+    many = [ipaddress.ip_network((number, length), strict=True) for number, length in pairs]
     found = networks.parse([str(one) for one in many], "x")
-    assert networks.texts(found) == [
-        str(one).replace("/32", "") for one in ipaddress.collapse_addresses(many)
-    ], "the least number of networks"
+    assert networks.texts(found) == [str(one).replace("/32", "") for one in ipaddress.collapse_addresses(many)], (
+        "the least number of networks"
+    )
     for one in many:
         assert networks.contain(found, str(one[0]))
 
