@@ -20,6 +20,10 @@ def missing() -> list[str]:
         "gpg": "gnupg",
         "openssl": "openssl",
         "patchelf": "patchelf",  # for git of other Debian releases, see gits.py
+        # tproxy in network namespaces of the machine.
+        "/usr/sbin/nft": "nftables",
+        "/usr/sbin/iptables-legacy-restore": "iptables",
+        "/usr/sbin/ipset": "ipset",
         "dot": "graphviz",  # draws for the filter topology
     }
     wanted = [package for program, package in programs.items() if not shutil.which(program)]

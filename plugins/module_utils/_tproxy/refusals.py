@@ -88,8 +88,8 @@ def _refuse_lockout(capture, place, guarded):
         client, server, port = place.connection
         raise ReconcileError(
             f"capture '{capture.key}': it takes the ssh connection from {client} to {server} port {port} that this "
-            "task came by. Leave its port in ssh_ports, or set confirm_timeout so that the host takes the change back by "
-            "itself when it cannot be reached any more"
+            "task came by. Leave its port in ssh_ports, or set confirm_timeout so that the host takes the change back "
+            "by itself when it cannot be reached any more"
         )
 
 

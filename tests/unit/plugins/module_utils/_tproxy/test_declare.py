@@ -162,7 +162,7 @@ def test_what_is_reported_declares_the_same(entry):
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2**32 - 1), st.integers(20, 32)), max_size=60))
 def test_networks_are_aggregated_as_the_standard_library_does(pairs):
-    many = [ipaddress.ip_network((number, length), strict=True) for number, length in pairs]
+    many = [ipaddress.ip_network((number, length), strict=False) for number, length in pairs]
     found = networks.parse([str(one) for one in many], "x")
     assert networks.texts(found) == [str(one).replace("/32", "") for one in ipaddress.collapse_addresses(many)], (
         "the least number of networks"
