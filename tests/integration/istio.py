@@ -9,19 +9,19 @@ OWN = {"iptables": ("127.0.0.6/32", "127.0.0.1/32"), "ip6tables": ("::6/128", ":
 EXCLUDED = (15090, 15021, 15020)
 
 
-def redirect():
-    """Return {program: text} of the table nat."""
-    return {program: _nat(*own) for program, own in OWN.items()}
+def redirect(inbound=15006, outbound=15001):
+    """Return {program: text} of the table nat, for a proxy at these ports."""
+    return {program: _nat(inbound, outbound, *own) for program, own in OWN.items()}
 
 
-def _nat(passthrough, loopback):
+def _nat(inbound, outbound, passthrough, loopback):
     rules = [
         ":ISTIO_INBOUND - [0:0]",
         ":ISTIO_IN_REDIRECT - [0:0]",
         ":ISTIO_OUTPUT - [0:0]",
         ":ISTIO_REDIRECT - [0:0]",
-        "-A ISTIO_REDIRECT -p tcp -j REDIRECT --to-ports 15001",
-        "-A ISTIO_IN_REDIRECT -p tcp -j REDIRECT --to-ports 15006",
+        f"-A ISTIO_REDIRECT -p tcp -j REDIRECT --to-ports {outbound}",
+        f"-A ISTIO_IN_REDIRECT -p tcp -j REDIRECT --to-ports {inbound}",
         "-A PREROUTING -p tcp -j ISTIO_INBOUND",
         "-A ISTIO_INBOUND -p tcp --dport 15008 -j RETURN",
         "-A ISTIO_INBOUND -p tcp --dport 22 -j RETURN",
