@@ -14,7 +14,13 @@ from .model import ALL_PORTS, Mark, Routing
 
 VERSION = 1  # of the rules that are made of a declaration
 LABEL = "hostcraft.linux.tproxy"
-TRANSPARENT, REPLY, BROADCAST, ESTABLISHED = ("transparent",), ("reply",), ("broadcast",), ("established",)
+NOT_SYN, TRANSPARENT, REPLY, BROADCAST, ESTABLISHED = (
+    ("not_syn",),
+    ("transparent",),
+    ("reply",),
+    ("broadcast",),
+    ("established",),
+)
 RETURN, DROP = ("return",), ("drop",)
 LOOPBACK = {4: ((127 << 24 | 1, 32),), 6: ((1, 128),)}
 
@@ -46,7 +52,9 @@ def chains(capture):
 
 def _mangle(capture):
     inbound, outbound = (_with(side, "tproxy") for side in (capture.inbound, capture.outbound))
-    found, rules = [], [Rule((TRANSPARENT,), ("divert", capture.mark))]
+    # A first packet is tproxy's: that knows what to do when an earlier connection had the same addresses and ports.
+    divert = ("divert", capture.mark)
+    found, rules = [], [Rule((NOT_SYN, TRANSPARENT), divert), Rule((("proto", "udp"), TRANSPARENT), divert)]
     old = Rule((("proto", "tcp"), ESTABLISHED, ("not_connmark", capture.mark.of_connections)), RETURN)
     if outbound:
         found.append(_to_proxy("proxy_out", outbound, capture))

@@ -11,13 +11,19 @@ import hashlib
 import itertools
 
 from . import networks
-from .chains import BROADCAST, ESTABLISHED, REPLY, TRANSPARENT, Chain, Rule, chains, label
+from .chains import BROADCAST, ESTABLISHED, NOT_SYN, REPLY, TRANSPARENT, Chain, Rule, chains, label
 
 PREFIX = "hct_"
 IN_RULES = 64  # networks up to which a list is rules; each costs every new connection a comparison
 MULTIPORT = 15  # ports that one rule can name, a range counting two (iptables-extensions(8))
 TABLES = {"filter": "mangle", "route": "mangle", "nat": "nat"}
 HOOKS = {"prerouting": "PREROUTING", "output": "OUTPUT"}
+WORDS = {
+    NOT_SYN: "-p tcp ! --syn",
+    TRANSPARENT: "-m socket --transparent",
+    REPLY: "-m conntrack --ctdir REPLY",
+    ESTABLISHED: "-m conntrack --ctstate ESTABLISHED",
+}
 FAMILIES = {4: "inet", 6: "inet6"}
 
 
@@ -175,12 +181,8 @@ def _match(one, family, name):
 
 
 def _single(one):
-    if one == TRANSPARENT:
-        return "-m socket --transparent"
-    if one == REPLY:
-        return "-m conntrack --ctdir REPLY"
-    if one == ESTABLISHED:
-        return "-m conntrack --ctstate ESTABLISHED"
+    if one in WORDS:
+        return WORDS[one]
     kind, value = one
     return {
         "proto": lambda: f"-p {value}",

@@ -6,12 +6,13 @@ Private to the collection; not a public interface.
 """
 
 from . import networks
-from .chains import BROADCAST, ESTABLISHED, REPLY, TRANSPARENT, chains, label
+from .chains import BROADCAST, ESTABLISHED, NOT_SYN, REPLY, TRANSPARENT, chains, label
 
 PREFIX = "hostcraft_tproxy_"
 # nft(8), standard priority names: mangle -150, dstnat -100. Numbers, for nft before 0.9.6 has no names in family inet.
 PRIORITIES = {"filter": -150, "route": -150, "nat": -100}
 WORDS = {
+    NOT_SYN: "tcp flags & (syn | ack) != syn",
     REPLY: "ct direction reply",
     BROADCAST: "meta pkttype { broadcast, multicast }",
     ESTABLISHED: "ct state established",
@@ -82,7 +83,7 @@ def _match(one, wildcard):
     if one in WORDS:
         return WORDS[one]
     if one == TRANSPARENT:
-        return "meta l4proto { tcp, udp } socket transparent 1" + (" socket wildcard 0" if wildcard else "")
+        return "socket transparent 1" + (" socket wildcard 0" if wildcard else "")
     if kind in ("iif", "oif"):
         return "{}name {}".format(kind, _any(f'"{name}"' for name in one[1]))
     if kind in ("src", "dst"):

@@ -56,7 +56,8 @@ table inet hostcraft_tproxy_web {
 	chain pre {
 		type filter hook prerouting priority -150; policy accept;
 		meta nfproto ipv6 return
-		meta l4proto { tcp, udp } socket transparent 1 socket wildcard 0 TO_PROXY
+		tcp flags & (syn | ack) != syn socket transparent 1 socket wildcard 0 TO_PROXY
+		meta l4proto udp socket transparent 1 socket wildcard 0 TO_PROXY
 		iifname "lo" return
 		ct direction reply return
 		meta l4proto tcp ct state established ct mark & 0xfff != 0xac6 return
@@ -88,7 +89,8 @@ IPTABLES = """\
 -A hct_web_in -d 224.0.0.0/4 -j RETURN
 -A hct_web_in -d 255.255.255.255 -j RETURN
 -A hct_web_in -i eth1 -j hct_web_in_2
--A hct_web_pre -m socket --transparent -j hct_web_divert
+-A hct_web_pre -p tcp ! --syn -m socket --transparent -j hct_web_divert
+-A hct_web_pre -p udp -m socket --transparent -j hct_web_divert
 -A hct_web_pre -i lo -j RETURN
 -A hct_web_pre -m conntrack --ctdir REPLY -j RETURN
 -A hct_web_pre -p tcp -m conntrack --ctstate ESTABLISHED -m connmark ! --mark 0xac6/0xfff -j RETURN
