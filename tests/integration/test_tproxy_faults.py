@@ -352,3 +352,56 @@ def test_thousands_of_networks(bare):
     # Shorter lists, whose old sets are gone afterwards.
     assert bare.tproxy(dict(TRANSPARENT, outbound=None), backend=BACKENDS[-1])["changed"]
     assert "hct_" not in bare.run("r", "ipset", "list", "-n")
+
+
+# Makes captures in this namespace, forgets them as a reboot does, and loads what was saved; twice, as it can be run again.
+SAVED = """
+import os, subprocess, sys
+sys.path[:0] = sys.argv[2:]
+from ansible_collections.hostcraft.linux.plugins.module_utils._tproxy import declare, host
+from ansible_collections.hostcraft.linux.plugins.module_utils._tproxy.plan import plan
+import json
+many = [f"10.{number}.0.0/17" for number in range(100)]
+params = {"captures": json.load(sys.stdin), "backend": sys.argv[1], "save": "/run/saved"}
+params["captures"][0]["inbound"]["exclude_cidrs"] += many
+wanted = declare.wanted(params, int, int)
+def flush():
+    for command in ("nft flush ruleset", "ip rule flush", "ip -6 rule flush", "ip route flush table 133",
+                    "ip -6 route flush table 133", "iptables-legacy -t mangle -F", "iptables-legacy -t mangle -X",
+                    "iptables-legacy -t nat -F", "iptables-legacy -t nat -X", "ip6tables-legacy -t mangle -F",
+                    "ip6tables-legacy -t mangle -X", "ip6tables-legacy -t nat -F", "ip6tables-legacy -t nat -X",
+                    "ipset destroy", "rm -rf /run/hostcraft-tproxy"):
+        subprocess.run(command.split(), stderr=subprocess.DEVNULL)
+    for family in ("-4", "-6"):
+        for table, priority in (("local", "0"), ("main", "32766")):
+            subprocess.run(["ip", family, "rule", "add", "pref", priority, "lookup", table], stderr=subprocess.DEVNULL)
+for step in plan(wanted, host.observe(wanted)).steps:
+    host.apply(step)
+assert plan(wanted, host.observe(wanted)).steps == ()
+flush()
+assert any("capture" == step.verb for step in plan(wanted, host.observe(wanted)).steps)
+for _number in range(2):
+    for name in sorted(os.listdir("/run/saved")):
+        subprocess.run(["/bin/sh", f"/run/saved/{name}"], check=True)
+    left = [str(step) for step in plan(wanted, host.observe(wanted)).steps]
+    assert left == [], left
+print(sorted(os.listdir("/run/saved")))
+flush()
+"""
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_is_saved_loads_the_very_same(net, backend):
+    paths = os.environ["ANSIBLE_COLLECTIONS_PATH"].split(":")
+    one = dict(TRANSPARENT, dns={"port": 15053}, outbound=dict(TRANSPARENT["outbound"], ports=["8080"]))
+    inside = [
+        "unshare",
+        "--net",
+        "--mount",
+        "sh",
+        "-c",
+        'mount -t tmpfs none /run && ip link set lo up && exec "$@"',
+        "sh",
+    ]
+    argv = [*inside, sys.executable, "-c", SAVED, backend, *paths]
+    assert net.run("r", *argv, text=json.dumps([one])) == "['both.sh']\n"
