@@ -354,7 +354,7 @@ def test_thousands_of_networks(bare):
     assert "hct_" not in bare.run("r", "ipset", "list", "-n")
 
 
-# Makes captures in this namespace, forgets them as a reboot does, and loads what was saved; twice, as it can be run again.
+# Makes captures in this namespace, forgets them as a reboot does, and loads what was saved, twice.
 SAVED = """
 import os, subprocess, sys
 sys.path[:0] = sys.argv[2:]
