@@ -11,6 +11,7 @@ from . import networks, ports
 from .declare import ALWAYS_OUT, parse_mark
 from .model import ALL_PORTS, Routing
 
+ALWAYS = frozenset(networks.texts(ALWAYS_OUT))
 FAMILIES = {4: "ipv4", 6: "ipv6"}
 
 
@@ -50,9 +51,7 @@ def _side(name, side):
         "interfaces": list(side.interfaces),
         "exclude_interfaces": list(side.exclude_interfaces),
         "cidrs": networks.texts(side.networks),
-        "exclude_cidrs": [
-            one for one in networks.texts(side.exclude_networks) if one not in networks.texts(ALWAYS_OUT)
-        ],
+        "exclude_cidrs": [one for one in networks.texts(side.exclude_networks) if one not in ALWAYS],
     }
     # Nobody can name port 0: where it is included, all are but for those that are left out.
     if ranges[0][0] == 0:
