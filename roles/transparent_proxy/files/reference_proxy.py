@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-FileCopyrightText: hostcraft.linux contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A small transparent proxy, to see captures work: it passes on what it gets, and notes what it has seen.

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-FileCopyrightText: hostcraft.linux contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ask the server from the client's namespace; print what became of it and how many flows the proxy has noted of it."""
@@ -15,6 +14,8 @@ def noted():
 
 
 before = noted()
-done = subprocess.run(["ip", "netns", "exec", "client", "python3", "-c", CALL], capture_output=True, text=True, check=False)
+done = subprocess.run(
+    ["ip", "netns", "exec", "client", "python3", "-c", CALL], capture_output=True, text=True, check=False
+)
 time.sleep(0.2)
 print(done.stdout.strip() or "lost", noted() - before)
