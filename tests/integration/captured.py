@@ -179,21 +179,20 @@ class Net:
         kept = [line for line in filters.splitlines() if not line.startswith(("#", ":", "*", "COMMIT"))]
         return tables + kept, routing, records
 
-    def call(self, flows, patience=3.0):
-        """Send flows, all at the same time; return what became of each."""
+    def call(self, flows, lost=()):
+        """Send flows, all at the same time; return what became of each.
+
+        :param lost: those that are not expected to be answered, for which nobody waits long.
+        """
         found = [None] * len(flows)
         senders = {}
         for number, flow in enumerate(flows):
             senders.setdefault(("c", None) if flow.way == "in" else ("r", flow.uid), []).append(number)
         running = []
         for (place, uid), numbers in senders.items():
-            argv = self.argv(
-                place, *(self.as_user(uid) if uid else ()), sys.executable, str(FLOWS), "call", str(patience)
-            )
+            argv = self.argv(place, *(self.as_user(uid) if uid else ()), sys.executable, str(FLOWS), "call")
             process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            told = [
-                {key: getattr(flows[one], key) for key in ("proto", "source", "destination", "port")} for one in numbers
-            ]
+            told = [dict(flows[one]._asdict(), patience=0.6 if flows[one] in lost else 20.0) for one in numbers]
             process.stdin.write(json.dumps(told))
             process.stdin.close()
             running.append((process, numbers))

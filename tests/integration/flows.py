@@ -3,8 +3,8 @@
 """Servers that tell who they see, and clients that tell what became of a connection: programs for network namespaces.
 
 ``python3 flows.py serve PORT[,PORT...] ADDRESS...`` answers every connection and datagram with the peer's address.
-``python3 flows.py call SECONDS`` reads a list of flows (JSON: proto, source, destination, port) and writes what became
-of each, all at the same time: who the server saw and who it is.
+``python3 flows.py call`` reads a list of flows (JSON: proto, source, destination, port, patience in seconds) and writes
+what became of each, all at the same time: who the server saw and who it is.
 """
 
 import json
@@ -62,11 +62,11 @@ def serve_udp(datagram, address):
         datagram.sendto(json.dumps([peer[:2], data.decode(), address]).encode(), peer)
 
 
-def call(flow, patience):
+def call(flow):
     """Return what became of a flow: ``refused``, ``lost``, or what the server saw and where it came from."""
     kind = socket.SOCK_STREAM if flow["proto"] == "tcp" else socket.SOCK_DGRAM
     with socket.socket(family(flow["destination"]), kind) as one:
-        one.settimeout(patience)
+        one.settimeout(flow["patience"])
         one.bind((flow["source"], 0))
         local = one.getsockname()[:2]
         try:
@@ -82,11 +82,11 @@ def call(flow, patience):
             return {"local": local, "outcome": str(error) or "ended"}
 
 
-def call_all(flows, patience):
+def call_all(flows):
     found = [None] * len(flows)
 
     def one(number):
-        found[number] = call(flows[number], patience)
+        found[number] = call(flows[number])
 
     threads = [threading.Thread(target=one, args=(number,)) for number in range(len(flows))]
     for thread in threads:
@@ -99,4 +99,4 @@ def call_all(flows, patience):
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
         serve([int(port) for port in sys.argv[2].split(",")], sys.argv[3:])
-    json.dump(call_all(json.load(sys.stdin), float(sys.argv[2])), sys.stdout)
+    json.dump(call_all(json.load(sys.stdin)), sys.stdout)
