@@ -21,6 +21,8 @@ PACKAGES = (
     "ethtool",
     "netcat-openbsd",
     "openvswitch-switch",
+    "iptables",
+    "ipset",
 )
 SIZE = "3G"  # of the disk, which is sparse
 QUIET = (  # what only makes the first boot longer

@@ -18,6 +18,8 @@ from tests.integration.histories import generate, git
 ROOT = Path(__file__).resolve().parents[2]
 FAILURE_IS_A_RESULT = {"ignore_errors": True, "ignore_unreachable": True}
 LAB = (sys.executable, "-m", "lab")
+# Tests may ask pure parts of the collection, as it was installed for this run.
+sys.path += [path for path in os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(":") if path]
 
 
 class Host(NamedTuple):

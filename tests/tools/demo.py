@@ -3,9 +3,11 @@
 """The demo: three hosts with a real sshd, a plan, its application, a second run, and a declaration that is refused.
 
 First for resource limits, then for the very address that the hosts are reached by, then for a program that one of them
-serves by git and the others check out, then for containers with addresses of their own.
+serves by git and the others check out, for containers with addresses of their own, and for traffic that goes through a
+proxy and not past it.
 """
 
+import base64
 import json
 import os
 import signal
@@ -19,6 +21,8 @@ from tests.tools.scenarios import lab
 
 HOSTS = ("alpha", "beta", "gamma")
 LIMITS, NETWORK = "hostcraft.linux.set_limits", "hostcraft.linux.provision_network"
+CAPTURE = "hostcraft.linux.capture_traffic"
+PROXY = collection.ROOT / "roles/transparent_proxy/files/reference_proxy.py"
 DEPLOY, SQUASH = "hostcraft.linux.deploy_source", "hostcraft.linux.squash_branch"
 ENDPOINTS = "hostcraft.linux.add_endpoints"
 MENDED = "set web1: routes fd00:203::201/128 -> 10.203.0.201/32+fd00:203::201/128"
@@ -222,6 +226,43 @@ def endpoints(inventory: str) -> None:
     expect(lab("ssh", first, "ls /run/netns; ip link show group 26723; ip neigh show proxy") == "", "nothing is left")
 
 
+def capture(inventory: str) -> None:
+    """Have what a user of one host sends to another go through a proxy, and nothing past it."""
+    client, server, *_rest = HOSTS
+    address = _addresses(server)["inet"].partition("/")[0]
+    lab("ssh", server, "cd /srv && setsid python3 -m http.server 8080 >/dev/null 2>&1 </dev/null &")
+    text = base64.b64encode(PROXY.read_bytes()).decode()
+    lab("ssh", client, f"echo {text} | base64 -d > /root/proxy.py")
+    start = "setsid python3 /root/proxy.py --redirect 15001 --log /root/proxy.log >/dev/null 2>&1 </dev/null & echo $!"
+    proxy = lab("ssh", client, start).strip()
+
+    def change(*options: str) -> tuple[int, str]:
+        return play(inventory, "capture.yml", "--limit", client, *options, book=CAPTURE)
+
+    def ask() -> tuple[bool, int]:
+        """Return whether the server answers a user of the client, and how many flows the proxy has noted."""
+        call = f"import socket; socket.create_connection(('{address}', 8080), timeout=5)"
+        said = lab("ssh", client, f'su ops -c "python3 -c \\"{call}\\"" 2>/dev/null && echo yes || echo no')
+        return said.strip() == "yes", int(lab("ssh", client, "grep -c 8080 /root/proxy.log || true") or 0)
+
+    record.wait_for("the server", lambda: ask() == (True, 0), 30.0)
+    progress.say("16. The plan: what the host sends to port 8080 goes to a proxy, but for the proxy's own")
+    status, planned = change("--check")
+    expect(status == 0 and ask() == (True, 0), "there is a plan, and nothing was changed")
+    progress.say("17. The real run, confirmed over a new connection, and a second one")
+    status, applied = change()
+    expect(status == 0 and _shown(planned, "capture") == _shown(applied, "capture") != [], "the steps are the plan's")
+    expect(_guard(client)["state"] == "confirmed", "the host was confirmed")
+    expect(ask() == (True, 1), "the server answers, by way of the proxy")
+    status, again = change()
+    expect(status == 0 and recap(again)[client]["changed"] == 0, "a second run changes nothing")
+    progress.say("18. The proxy is stopped: nothing goes past it")
+    lab("ssh", client, f"kill {proxy}")
+    expect(ask() == (False, 1), "there is no way to the server")
+    status, _gone = change("-e", "state=absent")
+    expect(status == 0 and ask() == (True, 1), "the capture is ended, and the way is free")
+
+
 def _addresses(name: str) -> dict[str, str]:
     """Return the variables of a host that the declarations of its links need."""
     found = {one["family"]: one for one in json.loads(lab("ssh", name, "ip -j addr show eth0"))[0]["addr_info"]
@@ -278,6 +319,7 @@ def main() -> int:
         move(inventory)
         source(inventory)
         endpoints(inventory)
+        capture(inventory)
     except (progress.StepFailed, record.LabError, subprocess.SubprocessError) as error:
         progress.say(f"FAILED: {error}")
         return 1

@@ -21,6 +21,10 @@ def missing() -> list[str]:
         "openssl": "openssl",
         "patchelf": "patchelf",  # for git of other Debian releases, see gits.py
         "ping": "iputils-ping",
+        # tproxy in network namespaces of the machine.
+        "/usr/sbin/nft": "nftables",
+        "/usr/sbin/iptables-legacy-restore": "iptables",
+        "/usr/sbin/ipset": "ipset",
         "dot": "graphviz",  # draws for the filter topology
     }
     wanted = [package for program, package in programs.items() if not shutil.which(program)]

@@ -41,6 +41,7 @@ IO_FILES = {
     "_k8s": {"api.py", "auth.py", "fleet.py", "free.py", "survey.py", "task.py"},
     "_libvirt": {"drive.py", "fleet.py", "session.py", "survey.py", "task.py"},
     "_network": {"host.py", "initscripts.py", "networkmanager.py"},
+    "_tproxy": {"backends.py", "host.py", "proxies.py"},
     "_rlimit": {"bounds.py", "host.py", "pam.py", "procfs.py", "survey.py", "systemd.py", "usage.py"},
 }
 PURE = {

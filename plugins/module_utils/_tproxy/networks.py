@@ -1,0 +1,76 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lists of networks, read and aggregated. Pure.
+
+Private to the collection; not a public interface.
+"""
+
+import ipaddress
+
+from .._core.reconcile import ReconcileError
+from .model import Networks
+
+BITS = {4: 32, 6: 128}
+
+
+def parse(texts, what):
+    """Return the :class:`Networks` of a list of addresses and prefixes, aggregated: neighbours are joined.
+
+    Plain numbers, not objects, as there may be tens of thousands.
+
+    :raises ReconcileError: names ``what`` and the one that is no network, or has bits behind its prefix.
+    """
+    found = {4: [], 6: []}
+    for text in texts or ():
+        try:
+            network = ipaddress.ip_network(text)
+        except ValueError as error:
+            raise ReconcileError(f"{what}: '{text}' is no network: {error}") from error
+        found[network.version].append((int(network.network_address), network.prefixlen))
+    return Networks(_aggregated(found[4], 32), _aggregated(found[6], 128))
+
+
+def _aggregated(pairs, bits):
+    """Return the least number of networks with the same addresses, sorted."""
+    done = []
+    for pair in sorted(set(pairs)):
+        if done and _covers(done[-1], pair, bits):
+            continue
+        done.append(pair)
+        while len(done) > 1 and _are_halves(done[-2], done[-1], bits):
+            done.pop()
+            done[-1] = (done[-1][0], done[-1][1] - 1)
+    return tuple(done)
+
+
+def _covers(wide, narrow, bits):
+    return wide[1] <= narrow[1] and wide[0] >> (bits - wide[1]) == narrow[0] >> (bits - wide[1])
+
+
+def _are_halves(low, high, bits):
+    size = 1 << (bits - low[1])
+    return low[1] == high[1] > 0 and low[0] + size == high[0] and not low[0] & size
+
+
+def text(family, network):
+    """Return a network in the usual words; a single address without its prefix."""
+    address, length = network
+    kind = ipaddress.IPv4Address if family == 4 else ipaddress.IPv6Address
+    return str(kind(address)) if length == BITS[family] else f"{kind(address)}/{length}"
+
+
+def texts(networks):
+    """Return all of :class:`Networks` in the usual words."""
+    return [text(family, one) for family in (4, 6) for one in networks.of(family)]
+
+
+def contain(networks, address):
+    """Tell whether one of the networks has the address."""
+    one = ipaddress.ip_address(address)
+    number, bits = int(one), BITS[one.version]
+    return any(_covers(network, (number, bits), bits) for network in networks.of(one.version))
+
+
+def union(first, second):
+    """Return the networks of both."""
+    return Networks(_aggregated(first.v4 + second.v4, 32), _aggregated(first.v6 + second.v6, 128))

@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What will not work as it is meant, though nothing forbids it. Pure.
+
+Private to the collection; not a public interface.
+"""
+
+from . import refusals, sysctls
+
+
+def warnings(wanted, state):
+    """Return the warnings for all captures that are declared."""
+    found = [text for one in wanted.captures for text in of(one, state.places[one.netns], wanted.set_sysctls)]
+    return tuple(dict.fromkeys(found))
+
+
+def of(capture, place, set_sysctls):
+    """Return the warnings for one capture.
+
+    :param set_sysctls: whether settings that are in the way are set anyhow.
+    """
+    found = _proxies(capture, place.listeners)
+    if not set_sysctls:
+        found += [
+            f"capture '{capture.key}': {name.replace('/', '.')} is {old}: {why}; set_sysctls sets it to {new}"
+            for name, (old, new, why) in sorted(sysctls.wrong(capture, place.sysctls, place.bridges).items())
+        ]
+    if refusals.swallows(capture, place.connection):
+        found.append(f"capture '{capture.key}': it takes the ssh connection that this task came by")
+    return found
+
+
+def _proxies(capture, listeners):
+    if listeners is None:
+        return []
+    found = []
+    for name, mode, port, protocols in _ports(capture):
+        for proto in protocols:
+            missing = [one for one in capture.families if (proto, one, port) not in listeners]
+            opaque = [one for one in capture.families if listeners.get((proto, one, port)) is False]
+            where = f"capture '{capture.key}': at {proto} port {port}, where {name} goes,"
+            if missing:
+                found.append(f"{where} nobody listens over {_families(missing)}; {_meanwhile(capture, mode)}")
+            if opaque and mode == "tproxy":
+                found.append(
+                    f"{where} the listener over {_families(opaque)} is not IP_TRANSPARENT, and is none to the kernel; "
+                    f"{_meanwhile(capture, mode)}"
+                )
+    return found
+
+
+def _ports(capture):
+    for name, side in (("inbound", capture.inbound), ("outbound", capture.outbound)):
+        if side:
+            yield name, side.mode, side.port, [one for one in ("tcp", "udp") if getattr(side, one)]
+    if capture.dns:
+        yield "dns", "redirect", capture.dns.port, ["udp", "tcp"]
+
+
+def _families(numbers):
+    return " and ".join(f"IPv{one}" for one in numbers)
+
+
+def _meanwhile(capture, mode):
+    if mode == "redirect":
+        return "what is captured is refused until a proxy does"
+    return (
+        "what is captured passes by until a proxy does"
+        if capture.bypass
+        else "what is captured is dropped until a proxy does"
+    )

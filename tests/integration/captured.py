@@ -1,0 +1,245 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Three network namespaces, client - router - server, with the reference proxy on the router, for ``tproxy``."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from ansible_collections.hostcraft.linux.plugins.module_utils._tproxy import declare, verdict
+
+from tests.integration import modules
+
+ROOT = Path(__file__).resolve().parents[2]
+PROXY = ROOT / "roles/transparent_proxy/files/reference_proxy.py"
+FLOWS = Path(__file__).with_name("flows.py")
+APP, PROXY_USER = 1000, 1337
+# Whoever they run as, they must find Python and this directory, which may be below /root.
+READ = "+dac_read_search"
+CAPABILITIES = f"+net_admin,+net_bind_service,{READ}"
+IN, OUT, IN_R, OUT_R, DNS = 15006, 15001, 15106, 15101, 15053
+PORTS = (8080, 8081, 53)
+# Addresses of the router and of the server; the second of each is outside of what is captured.
+HERE = {4: ("10.9.1.1", "10.9.1.3"), 6: ("fd09:1::1", "fd09:1::3")}
+THERE = {4: ("10.9.2.2", "10.9.2.3"), 6: ("fd09:2::2", "fd09:2::3")}
+CLIENT = {4: "10.9.1.2", 6: "fd09:1::2"}
+ROUTER = {4: "10.9.2.1", 6: "fd09:2::1"}
+OUTSIDE = ["10.9.1.3", "10.9.2.3", "fd09:1::3", "fd09:2::3"]
+LINKS = """
+link set lo up
+"""
+CLIENT_LINKS = """
+addr add 10.9.1.2/24 dev c0
+addr add fd09:1::2/64 dev c0 nodad
+link set c0 up
+route add default via 10.9.1.1
+route add default via fd09:1::1
+"""
+ROUTER_LINKS = """
+addr add 10.9.1.1/24 dev r0
+addr add 10.9.1.3/24 dev r0
+addr add fd09:1::1/64 dev r0 nodad
+addr add fd09:1::3/64 dev r0 nodad
+link set r0 up
+addr add 10.9.2.1/24 dev r1
+addr add fd09:2::1/64 dev r1 nodad
+link set r1 up
+"""
+SERVER_LINKS = """
+addr add 10.9.2.2/24 dev s0
+addr add 10.9.2.3/24 dev s0
+addr add fd09:2::2/64 dev s0 nodad
+addr add fd09:2::3/64 dev s0 nodad
+link set s0 up
+route add default via 10.9.2.1
+route add default via fd09:2::1
+"""
+
+
+class Net:
+    """The namespaces, with what runs in them; a context manager that ends all of it."""
+
+    def __init__(self, directory):
+        self.mark = f"hct{os.getpid()}"
+        self.log = Path(directory) / "proxy.log"
+        self.running, self.proxy, self.read = [], None, 0
+
+    def __enter__(self):
+        self.log.touch()
+        self.log.chmod(0o666)
+        try:
+            self._wire()
+            self.start("s", *self._serving(THERE))
+            self.start("r", *self._serving(HERE))
+            self.start_proxy()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_error):
+        for process in self.running:
+            process.kill()
+            process.wait()
+        for place in "crs":
+            subprocess.run(["ip", "netns", "del", self.name(place)], check=False, stderr=subprocess.DEVNULL)
+
+    def name(self, place):
+        """Return the name of a namespace: c, r or s."""
+        return f"{self.mark}{place}"
+
+    def _wire(self):
+        for place in "crs":
+            self._machine(["ip", "netns", "add", self.name(place)])
+        for near, one, far, other in (("c", "c0", "r", "r0"), ("r", "r1", "s", "s0")):
+            argv = ["ip", "-n", self.name(near), "link", "add", one, "type", "veth", "peer", "name", other]
+            self._machine([*argv, "netns", self.name(far)])
+        for place, links in (("c", CLIENT_LINKS), ("r", ROUTER_LINKS), ("s", SERVER_LINKS)):
+            self._machine(["ip", "-n", self.name(place), "-batch", "-"], LINKS + links)
+        for setting in ("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"):
+            self.run("r", "sysctl", "-q", "-w", setting)
+
+    @staticmethod
+    def _machine(argv, text=""):
+        subprocess.run(argv, input=text, text=True, timeout=60, check=True)
+
+    @staticmethod
+    def _serving(addresses):
+        every = [address for many in addresses.values() for address in many]
+        return [sys.executable, str(FLOWS), "serve", ",".join(map(str, PORTS)), *every]
+
+    @staticmethod
+    def as_user(user, rights=READ):
+        """Return what runs a command as a user and a group of the same number."""
+        user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+        return [*user, f"--inh-caps={rights}", f"--ambient-caps={rights}"]
+
+    def argv(self, place, *command):
+        """Return what runs a command in a namespace."""
+        return ["nsenter", f"--net=/run/netns/{self.name(place)}", "--", *command]
+
+    def run(self, place, *command, text="", ok=(0,)):
+        """Run a command in a namespace; return what it printed."""
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        done = subprocess.run(self.argv(place, *command), input=text, text=True, timeout=120, check=False, **pipes)
+        assert done.returncode in ok, f"{command}: exit status {done.returncode}: {done.stderr}"
+        return done.stdout
+
+    def start(self, place, *command):
+        """Start a program that says when it is ready; return its process."""
+        process = subprocess.Popen(self.argv(place, *command), stdout=subprocess.PIPE, text=True)
+        self.running.append(process)
+        assert process.stdout.readline() == "ready\n", f"{command} did not start"
+        return process
+
+    def start_proxy(self, *options, tproxy=(IN, OUT), redirect=(IN_R, OUT_R), user=PROXY_USER):
+        """Start the reference proxy at these ports; it is the one of :meth:`stop_proxy`."""
+        where = [word for port in tproxy for word in ("--tproxy", port)]
+        where += [word for port in redirect for word in ("--redirect", port)]
+        command = [sys.executable, PROXY, "--keep-source", "--log", self.log, *where, *options]
+        self.proxy = self.start("r", *self.as_user(user, CAPABILITIES), *map(str, command))
+
+    def stop_proxy(self):
+        """End the reference proxy."""
+        self.proxy.kill()
+        self.proxy.wait()
+        self.running.remove(self.proxy)
+
+    def tproxy(self, *captures, check=False, backend="auto", **options):
+        """Run the module ``tproxy`` with captures of the router; return its result."""
+        whole = [dict(one, netns=self.name("r")) for one in captures]
+        return modules.module("tproxy", check, captures=whole, backend=backend, **options)
+
+    def info(self):
+        """Return the captures of the router and their status, as ``tproxy_info`` tells."""
+        found = modules.module("tproxy_info", netns=[self.name("r")])
+        assert not found["failed"], found
+        mine = [number for number, one in enumerate(found["captures"]) if one.get("netns") == self.name("r")]
+        return [found["captures"][one] for one in mine], [found["status"][one] for one in mine]
+
+    def noted(self):
+        """Return what the proxy has noted since the last time."""
+        with self.log.open() as stream:
+            stream.seek(self.read)
+            text = stream.read()
+            self.read = stream.tell()
+        return [json.loads(line) for line in text.splitlines()]
+
+    def state(self):
+        """Return all of the router that a capture may change, as its own tools show it."""
+        filters = "".join(self.run("r", f"{one}-save") for one in ("iptables-legacy", "iptables-nft", "ip6tables-nft"))
+        tables = [line for line in self.run("r", "nft", "list", "tables").splitlines() if "inet" in line]
+        ways = ["rule"], ["route", "show", "table", "all"]
+        shown = [self.run("r", "ip", family, *way) for family in ("-4", "-6") for way in ways]
+        # Routes of link-local addresses come when their test for duplicates has ended.
+        routing = [[line for line in text.splitlines() if "fe80" not in line and "ff00" not in line] for text in shown]
+        records = sorted(str(one) for one in Path("/run").glob(f"hostcraft-tproxy/netns-{self.name('r')}.*"))
+        kept = [line for line in filters.splitlines() if not line.startswith(("#", ":", "*", "COMMIT"))]
+        return tables + kept, routing, records
+
+    def call(self, flows, lost=()):
+        """Send flows, all at the same time; return what became of each.
+
+        :param lost: those that are not expected to be answered, for which nobody waits long.
+        """
+        found = [None] * len(flows)
+        senders = {}
+        for number, flow in enumerate(flows):
+            senders.setdefault(("c", None) if flow.way == "in" else ("r", flow.uid), []).append(number)
+        running = []
+        for (place, uid), numbers in senders.items():
+            argv = self.argv(place, *(self.as_user(uid) if uid else ()), sys.executable, str(FLOWS), "call")
+            process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            told = [dict(flows[one]._asdict(), patience=0.6 if flows[one] in lost else 20.0) for one in numbers]
+            process.stdin.write(json.dumps(told))
+            process.stdin.close()
+            running.append((process, numbers))
+        for process, numbers in running:
+            for number, answer in zip(numbers, json.loads(process.stdout.read()), strict=True):
+                found[number] = answer
+            assert process.wait(60) == 0
+        return found
+
+
+def matrix():
+    """Return the flows: proto x family x to the host, through it, out of it x user x in and out of CIDR x port."""
+    flows = []
+    for proto in ("tcp", "udp"):
+        for family in (4, 6):
+            for inside in (0, 1):
+                for port in (8080, 8081):
+                    known = {"proto": proto, "port": port}
+                    client = dict(known, way="in", source=CLIENT[family], interface="r0")
+                    flows.append(verdict.Flow(destination=HERE[family][inside], to_host=True, **client))
+                    flows.append(verdict.Flow(destination=THERE[family][inside], **client))
+                    for uid in (APP, PROXY_USER):
+                        own = dict(known, way="out", source=ROUTER[family], interface="r1", uid=uid, gid=uid)
+                        flows.append(verdict.Flow(destination=THERE[family][inside], **own))
+    return flows
+
+
+def became(flow, answer, noted, transparent=(IN, OUT)):
+    """Return what became of a flow in the words of the model; check all addresses on the way.
+
+    :param transparent: the ports at which the proxy goes on in the client's name.
+    """
+    mine = [one for one in noted if one["proto"] == flow.proto and one["client"] == answer["local"]]
+    mine = [one for one in mine if one["destination"] == [flow.destination, flow.port]]
+    if "seen" not in answer:
+        assert not mine or answer["outcome"] == "lost", (flow, answer, mine)
+        return {"lost": verdict.DROPPED, "refused": verdict.REFUSED}.get(answer["outcome"], answer["outcome"])
+    if not mine:
+        assert answer["seen"] == answer["local"], f"{flow}: changed on the way: {answer}"
+        return verdict.DIRECT
+    assert len(mine) == 1, (flow, mine)
+    if mine[0]["port"] in transparent and not flow.to_host:
+        assert answer["seen"][0] == flow.source, f"{flow}: the server does not see the client: {answer}"
+    return mine[0]["port"]
+
+
+def expected(capture, flow, listening=()):
+    """Return what the model says of a flow, for a capture as the option takes it."""
+    wanted = declare.wanted({"captures": [capture]}, int, int)
+    return verdict.verdict(wanted.captures[0], flow, listening)
