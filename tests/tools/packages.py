@@ -21,6 +21,7 @@ def missing() -> list[str]:
         "openssl": "openssl",
         "patchelf": "patchelf",  # for git of other Debian releases, see gits.py
         "dot": "graphviz",  # draws for the filter topology
+        "clang-14": "clang-14",  # compiles the XDP program, see bpf.py
     }
     wanted = [package for program, package in programs.items() if not shutil.which(program)]
     # Debian splits ensurepip off its python3; every other build of Python has it.
