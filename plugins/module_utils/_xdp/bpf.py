@@ -9,6 +9,7 @@ Private to the collection; not a public interface.
 import ctypes
 import errno
 import fcntl
+import functools
 import os
 import platform
 import struct
@@ -52,6 +53,7 @@ class ProgramInfo(NamedTuple):
     tag: str
 
 
+@functools.lru_cache(maxsize=None)
 def syscall_number():
     """Return the number of bpf(2) on this machine.
 
@@ -89,9 +91,7 @@ def address(buffer):
 
 def create_map(kind, key_size, value_size, max_entries, flags=0, name="", ifindex=0):
     """Make a map; return its descriptor. ``ifindex``: the device that is to hold it (offload)."""
-    packed = struct.pack(
-        "<7I16sI", kind, key_size, value_size, max_entries, flags, 0, 0, name.encode()[:15], ifindex
-    )
+    packed = struct.pack("<7I16sI", kind, key_size, value_size, max_entries, flags, 0, 0, name.encode()[:15], ifindex)
     return _private(call(MAP_CREATE, packed)[0])
 
 

@@ -135,9 +135,7 @@ def _ipv6(frame, at, vlan):
         if part == LATER:
             readable = False
             break
-    packet = Packet(
-        6, int.from_bytes(header[8:24], "big"), int.from_bytes(header[24:40], "big"), protocol, vlan, part
-    )
+    packet = Packet(6, int.from_bytes(header[8:24], "big"), int.from_bytes(header[24:40], "big"), protocol, vlan, part)
     return _transport(packet, frame[at:]) if readable else packet
 
 
