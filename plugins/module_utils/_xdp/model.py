@@ -36,3 +36,63 @@ class Rule(NamedTuple):
     tcp_flags: Optional[Tuple[int, int]] = None
     vlans: Optional[Tuple[Tuple[int, int], ...]] = None
     parts: Optional[FrozenSet[int]] = None
+
+
+class Live(NamedTuple):
+    """A program of ours on an interface, or one that was there: what is kept of it and what is in its maps.
+
+    :ivar generation: under which name it is pinned.
+    :ivar mode: native, generic or offload; None: it is no longer attached.
+    :ivar digest: of the rules that it was made of (:func:`tables.digest`), ``shown`` their texts by name.
+    :ivar slots: ``{rule name: slot of the counters}``.
+    :ivar verdicts: (drop, slot) of each rule, as they are in the map.
+    """
+
+    generation: str
+    mode: Optional[str]
+    digest: str
+    shown: dict
+    slots: dict
+    verdicts: tuple = ()
+    constants: dict = {}
+    arrays: dict = {}
+    keyed: dict = {}
+    room: dict = {}
+
+
+class Link(NamedTuple):
+    """A symbolic link among the files that are wanted or found."""
+
+    target: str
+
+
+class Device(NamedTuple):
+    """An interface as the plan sees it.
+
+    :ivar foreign: texts on XDP programs that are not ours.
+    :ivar advice: why the program cannot or should not be here, and where it belongs; "" if it does.
+    :ivar strips_tags: the NIC takes VLAN tags off before the program sees a frame.
+    """
+
+    name: str
+    exists: bool = True
+    foreign: Tuple[str, ...] = ()
+    advice: str = ""
+    strips_tags: bool = False
+    live: Optional[Live] = None
+
+
+class Wanted(NamedTuple):
+    """What the task asks for.
+
+    :ivar in_place: prefixes may be changed in the tables that are in use; otherwise the tables from before are kept,
+        so that a guard can go back to them.
+    :ivar files: ``{path: text or Link}`` that must be there, None for what must not.
+    """
+
+    interfaces: Tuple[str, ...]
+    rules: Tuple[Rule, ...] = ()
+    mode: str = "auto"
+    present: bool = True
+    in_place: bool = True
+    files: dict = {}

@@ -6,6 +6,7 @@ It shares nothing with the tables: ranges and prefixes are looked at as they are
 Private to the collection; not a public interface.
 """
 
+from bisect import bisect_left
 from typing import NamedTuple, Optional
 
 from .model import FIRST, ICMP, ICMPV6, LATER, TCP, UNTAGGED, WHOLE, WITH_PORTS
@@ -61,9 +62,10 @@ def _inside(prefixes, version, address):
     if prefixes is None:
         return True
     numbers, bits, width = (prefixes.four, 6, 32) if version == 4 else (prefixes.six, 8, 128)
-    for number in numbers:
-        network, length = number >> bits, number & ((1 << bits) - 1)
-        if (address ^ network) >> (width - length) == 0:
+    for length in range(width + 1):
+        wanted = (address >> width - length << width - length) << bits | length
+        place = bisect_left(numbers, wanted)
+        if place < len(numbers) and numbers[place] == wanted:
             return True
     return False
 

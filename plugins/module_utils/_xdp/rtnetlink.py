@@ -5,14 +5,16 @@
 Private to the collection; not a public interface.
 """
 
+import contextlib
 import errno
 import os
 import socket
 import struct
 from typing import NamedTuple
 
-RTM_GETLINK, RTM_SETLINK, NLMSG_ERROR = 18, 19, 2
-REQUEST, ACK = 1, 4
+RTM_GETLINK, RTM_SETLINK, RTM_GETADDR, RTM_GETROUTE, NLMSG_ERROR, NLMSG_DONE = 18, 19, 22, 26, 2, 3
+REQUEST, ACK, DUMP = 1, 4, 0x300
+IFA_LOCAL, IFA_ADDRESS, RTA_DST, RTA_OIF = 2, 1, 1, 4
 SOL_NETLINK, CAP_ACK, EXT_ACK = 270, 10, 11
 IFLA_IFNAME, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO, IFLA_XDP = 3, 5, 10, 18, 43
 KIND, DATA, PORT_KIND = 1, 2, 4  # IFLA_INFO_*
@@ -57,6 +59,25 @@ def interface_by_index(index):
     return _asked(b"", index)
 
 
+def interfaces():
+    """Return all :class:`Interface`."""
+    return [_interface(body) for body in _dump(RTM_GETLINK, _link(0))]
+
+
+def reached_by(version, local, remote):
+    """Return the indexes of the interfaces that have the address ``local``, or that lead to ``remote``."""
+    family = socket.AF_INET if version == 4 else socket.AF_INET6
+    found = set()
+    for body in _dump(RTM_GETADDR, struct.pack("<BBBBI", family, 0, 0, 0, 0)):
+        said = _attributes(body[8:])
+        if local in (said.get(IFA_LOCAL), said.get(IFA_ADDRESS) if IFA_LOCAL not in said else None):
+            found.update(struct.unpack_from("<I", body, 4))
+    request = struct.pack("<BBBBBBBBI", family, 8 * len(remote), 0, 0, 0, 0, 0, 0, 0) + _attribute(RTA_DST, remote)
+    with contextlib.suppress(Refused):  # no route back
+        found.add(_number(_attributes(_talk(RTM_GETROUTE, request)[12:]).get(RTA_OIF)))
+    return found - {0}
+
+
 def attach(index, program, mode, expected=None):
     """Attach a program to an interface without a link, or with ``program`` -1 take it off.
 
@@ -78,6 +99,10 @@ def _asked(attributes, index=0):
         if error.errno in (errno.ENODEV, errno.ERANGE, errno.EINVAL):  # ERANGE: longer than a name can be
             return None
         raise
+    return _interface(answer)
+
+
+def _interface(answer):
     (found,) = struct.unpack_from("<i", answer, 4)
     said = _attributes(answer[16:])
     about, xdp = _attributes(said.get(IFLA_LINKINFO, b"")), _attributes(said.get(IFLA_XDP, b""))
@@ -106,14 +131,17 @@ def _programs(xdp):
     return {mode: _number(xdp.get(XDP_PROG_ID))}
 
 
+def _opened():
+    connection = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+    for option in (CAP_ACK, EXT_ACK):
+        with contextlib.suppress(OSError):  # before Linux 4.12: an error without words
+            connection.setsockopt(SOL_NETLINK, option, 1)
+    return connection
+
+
 def _talk(kind, payload):
     """Send one request; return the payload of its answer."""
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as connection:
-        for option in (CAP_ACK, EXT_ACK):
-            try:
-                connection.setsockopt(SOL_NETLINK, option, 1)
-            except OSError:  # before Linux 4.12: an error without words
-                continue
+    with _opened() as connection:
         flags = REQUEST | (ACK if kind == RTM_SETLINK else 0)
         connection.sendto(struct.pack("<IHHII", 16 + len(payload), kind, flags, 1, 0) + payload, (0, 0))
         message = connection.recv(BUFFER)
@@ -127,6 +155,20 @@ def _talk(kind, payload):
     # Behind the error stands the head of the request, then the attributes of the extended acknowledgement.
     words = _attributes(body[20:]).get(1, b"") if flags & 0x200 else b""  # NLM_F_ACK_TLVS, NLMSGERR_ATTR_MSG
     raise Refused(-code, _word(words))
+
+
+def _dump(kind, payload):
+    """Yield the payload of each message of a dump."""
+    with _opened() as connection:
+        connection.sendto(struct.pack("<IHHII", 16 + len(payload), kind, REQUEST | DUMP, 1, 0) + payload, (0, 0))
+        while True:
+            message = connection.recv(BUFFER)
+            while len(message) >= 16:
+                length, got = struct.unpack_from("<IH", message)
+                if got in (NLMSG_DONE, NLMSG_ERROR):
+                    return
+                yield message[16:length]
+                message = message[(length + 3) & ~3 :]
 
 
 def _link(index):
