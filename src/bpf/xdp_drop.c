@@ -396,7 +396,7 @@ int xdp_drop(struct xdp_md *context)
 	if (!verdict)
 		return XDP_PASS;
 	count(verdict->slot, bytes);
-	if (verdict->sample && prandom() <= verdict->sample)
+	if (verdict->drop && verdict->sample && prandom() <= verdict->sample)
 		sample(ip, six);
 	return verdict->drop ? XDP_DROP : XDP_PASS;
 }

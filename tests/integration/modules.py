@@ -18,7 +18,7 @@ import tempfile
 
 # One connection is one run: what to run, and its standard output and error. The answers are its pid and exit status.
 SERVER = """
-import json, os, runpy, socket, sys
+import ctypes, json, os, runpy, socket, sys
 from ansible.module_utils import basic
 
 listener, modules = socket.socket(fileno=int(sys.argv[1])), "ansible_collections.hostcraft.linux.plugins.modules."
@@ -28,6 +28,9 @@ def run(order):
     os.setsid()
     os.environ.clear()
     os.environ.update(order["env"])
+    for path in order.get("enter", ()):
+        if ctypes.CDLL(None, use_errno=True).setns(os.open(path, os.O_RDONLY), 0):
+            sys.exit("cannot enter %s: %s" % (path, os.strerror(ctypes.get_errno())))
     basic._ANSIBLE_ARGS, basic._ANSIBLE_PROFILE = json.dumps(order["arguments"]).encode(), "legacy"
     runpy.run_module(modules + order["name"], run_name="__main__")
 
@@ -124,11 +127,12 @@ class Run:
         return self._output.read(), self._errors.read()
 
 
-def start(name, check=False, diff=True, env=None, **options):
-    """Start a module; return its :class:`Run`."""
+def start(name, check=False, diff=True, env=None, enter=(), **options):
+    """Start a module, in the namespaces whose files ``enter`` names; return its :class:`Run`."""
     arguments = dict(options, _ansible_check_mode=check, _ansible_diff=diff)
     environment = dict(os.environ, **env or {})
-    return Run({"name": name, "env": environment, "arguments": {"ANSIBLE_MODULE_ARGS": arguments}})
+    order = {"name": name, "env": environment, "enter": enter, "arguments": {"ANSIBLE_MODULE_ARGS": arguments}}
+    return Run(order)
 
 
 def result(run, timeout=120):
@@ -142,6 +146,6 @@ def result(run, timeout=120):
     return dict(found, warnings=texts)
 
 
-def module(name, check=False, env=None, **options):
+def module(name, check=False, env=None, enter=(), **options):
     """Run a module to its end and return its result."""
-    return result(start(name, check, env=env, **options))
+    return result(start(name, check, env=env, enter=enter, **options))

@@ -48,16 +48,32 @@ def _device(name, interface, known, mode, wanted):
 
 def _live(name, interface, wanted):
     """Return the :class:`model.Live` of an interface, and the ids of the programs that are ours."""
+    mode, generation, own = _which(name, interface)
+    return (_read(name, generation, mode, wanted) if generation else None), own
+
+
+def brief(name):
+    """Return the :class:`model.Live` of an interface without the contents of its tables."""
+    mode, generation, _own = _which(name, rtnetlink.interface(name))
+    if not generation:
+        return None
+    meta = read_meta(name, generation)
+    verdicts = _verdicts(name, generation, len(meta["slots"]))
+    return Live(generation, mode, meta["digest"], meta["shown"], meta["slots"], verdicts)
+
+
+def _which(name, interface):
+    """Return mode and name of the generation that runs, or of the newest one, and the ids of our programs."""
     own = {}
     for generation in pins.generations(name):
         with pins.opened(name, generation, "prog") as descriptor:
             if descriptor is not None:
                 own[bpf.program_info(descriptor).id] = generation
     if not own:
-        return None, ()
+        return None, None, ()
     running = [(mode, number) for mode, number in (interface.programs if interface else {}).items() if number in own]
     mode, generation = (running[0][0], own[running[0][1]]) if running else (None, list(own.values())[-1])
-    return _read(name, generation, mode, wanted), tuple(own)
+    return mode, generation, tuple(own)
 
 
 def _read(name, generation, mode, wanted):

@@ -140,6 +140,8 @@ def load(content, verdicts, wanted, *, counters=None, meta=b"", ifindex=0):
     except OSError as error:
         for descriptor in maps.values():
             os.close(descriptor)
+        if ifindex:
+            doing += " in the NIC (mode offload; few can, use native or auto)"
         raise ReconcileError(explained(error, doing)) from error
 
 
