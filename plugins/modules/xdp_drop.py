@@ -8,15 +8,19 @@ module: xdp_drop
 short_description: Drop unwanted packets before the kernel spends time on them
 version_added: 1.0.0
 description:
-  - Gives interfaces an XDP program that drops or passes packets by declared rules, millions per second and core, where
+  - Gives interfaces an XDP program that drops or passes packets by declared rules, millions per second and core,
+    where
     they arrive; the rest of the network stack never sees what is dropped.
-  - Rules change in one step. While a new set of rules replaces the old one not one packet gets through that both drop.
+  - Rules change in one step. While a new set of rules replaces the old one not one packet gets through that both
+    drop.
     Counters go on for rules that keep their name. Where only prefixes of one side change they are changed in place.
   - Before anything is attached the program is tried in the kernel on made-up packets, also in check mode. A rule that
-    would drop the SSH connection of this task, or a new one from the controller, is refused; see O(allow_lockout). With
+    would drop the SSH connection of this task, or a new one from the controller, is refused; see O(allow_lockout).
+    With
     O(confirm_timeout) the host goes back to what was there before unless the controller reaches it again.
   - An XDP program of somebody else is reported with its name, id and tag, and left alone.
-  - Only IPv4 and IPv6 packets are filtered. ARP, LLDP and the like always pass, and so does what is too short to be read;
+  - Only IPv4 and IPv6 packets are filtered. ARP, LLDP and the like always pass, and so does what is too short to be
+    read;
     the kernel drops that itself.
 author:
   - hostcraft.linux contributors (@hostcraft)
@@ -26,7 +30,8 @@ extends_documentation_fragment:
 options:
   interface:
     description:
-      - Names of the interfaces, which all get the same rules. For a bond name the bond and not its ports; for a VLAN name
+      - Names of the interfaces, which all get the same rules. For a bond name the bond and not its ports; for a VLAN
+        name
         the interface below it and use O(rules[].vlan).
     type: list
     elements: str
@@ -59,7 +64,8 @@ options:
         elements: str
       source_file:
         description:
-          - File with prefixes of source addresses, one a line, up to a million. What stands behind C(#) or C(;) is a comment.
+          - File with prefixes of source addresses, one a line, up to a million. What stands behind C(#) or C(;) is a
+            comment.
           - It lies on the controller (also in C(files) of a role), or on the host with O(remote_src).
         type: path
       destination:
@@ -71,7 +77,8 @@ options:
         type: path
       protocol:
         description:
-          - Protocols by number, or V(icmp), V(igmp), V(tcp), V(udp), V(dccp), V(gre), V(esp), V(ah), V(icmpv6), V(ospf), V(vrrp),
+          - Protocols by number, or V(icmp), V(igmp), V(tcp), V(udp), V(dccp), V(gre), V(esp), V(ah), V(icmpv6),
+            V(ospf), V(vrrp),
             V(sctp), V(udplite). IPv6 extension headers are looked behind, up to eight of them.
         type: list
         elements: str
@@ -94,7 +101,8 @@ options:
       vlan:
         description:
           - VLAN ids and ranges, and V(untagged). Of two tags the outer one counts, unless its id is 0.
-          - The program sees tags only where the NIC leaves them in the frame (C(ethtool -K eth0 rxvlan off)); if it does not,
+          - The program sees tags only where the NIC leaves them in the frame (C(ethtool -K eth0 rxvlan off)); if it
+            does not,
             the task warns.
         type: list
         elements: str
@@ -107,7 +115,8 @@ options:
     default: false
   mode:
     description:
-      - V(native) runs the program in the driver of the NIC, V(generic) in the kernel at about a third of the speed with any
+      - V(native) runs the program in the driver of the NIC, V(generic) in the kernel at about a third of the speed
+        with any
         driver, V(offload) in the NIC itself.
       - V(auto) means native, or else generic with a warning. The mode that was reached is returned.
     type: str
@@ -115,7 +124,8 @@ options:
     default: auto
   boot:
     description:
-      - Whether the rules come back at boot, by a systemd unit that runs before the network is configured and needs nothing
+      - Whether the rules come back at boot, by a systemd unit that runs before the network is configured and needs
+        nothing
         but Python. If not given, files that an earlier run made for this are kept up to date.
     type: bool
   allow_lockout:

@@ -8,7 +8,8 @@ module: xdp_drop_info
 short_description: Read what XDP programs drop, by rule
 version_added: 1.0.0
 description:
-  - Returns the rules that M(hostcraft.linux.xdp_drop) has given to interfaces, as it takes them, with the packets and bytes
+  - Returns the rules that M(hostcraft.linux.xdp_drop) has given to interfaces, as it takes them, with the packets and
+    bytes
     that each has matched.
 author:
   - hostcraft.linux contributors (@hostcraft)

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Random rules, and frames as somebody would make them who wants to get past the rules."""
 
+import itertools
+
 from ansible_collections.hostcraft.linux.plugins.module_utils._xdp.model import Prefixes, Rule
 
 PROTOCOLS = (1, 6, 17, 33, 47, 50, 58, 132, 136)
@@ -104,7 +106,7 @@ def ipv6(random):
     version = 6 if random.random() < 0.97 else random.getrandbits(4)
     header = bytes([version << 4, 0, 0, 0, 0, 0, chain[0], 64])
     header += address6(random).to_bytes(16, "big") + address6(random).to_bytes(16, "big")
-    for kind, following in zip(chain, chain[1:]):
+    for kind, following in itertools.pairwise(chain):
         header += extension(random, kind, following)
     return header + transport(random, chain[-1])
 

@@ -36,7 +36,7 @@ def test_verdicts_are_those_of_the_reference_model(seed):
         for _number in range(FRAMES):
             frame = frames.frame(random)
             first = reference.first_match(rules, frame)
-            verdict = bpf.test_run(loaded.program, frame)[0]
+            verdict = bpf.run_on(loaded.program, frame)[0]
             assert verdict == (1 if first is not None and rules[first].drop else 2), (first, frame.hex())
             slot = loader.NO_RULE if first is None else first
             expected[slot] += 1

@@ -50,6 +50,11 @@ def vermin() -> None:
     tool("vermin", "vermin", "--no-tips", "-t=3.6-", "--violations", *MODULES)
 
 
+def bpf() -> None:
+    """Compile the XDP program and compare it with the instructions that are committed."""
+    tool("compare the XDP program", "python", "-m", "tests.tools.bpf", "--check")
+
+
 def mypy() -> None:
     """Check the types of what the modules are made of."""
     tree = collection.copy("mypy")
@@ -134,6 +139,7 @@ LANES = (
         "ruff": ruff,
         "vermin": vermin,
         "mypy": mypy,
+        "bpf": bpf,
         "unit": unit,
         "sanity": ansible_test.sanity,
         "importer": importer,

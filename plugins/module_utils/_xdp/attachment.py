@@ -26,7 +26,7 @@ def attach(interface, program, mode, wanted):
     :param interface: :class:`rtnetlink.Interface`.
     :param mode: native, generic, offload, or auto: native, else generic.
     :param wanted: :class:`loader.Features`.
-    :returns: the descriptor of the link, None where there are no links; the mode; why it is not native, if it was tried.
+    :returns: the descriptor of the link, None where there are no links; the mode; why not native, if that was tried.
     :raises ReconcileError: the kernel's reason.
     """
     try:

@@ -89,7 +89,7 @@ def address(buffer):
     return ctypes.addressof(buffer) if buffer is not None else 0
 
 
-def create_map(kind, key_size, value_size, max_entries, flags=0, name="", ifindex=0):
+def create_map(kind, key_size, value_size, max_entries, flags=0, *, name="", ifindex=0):
     """Make a map; return its descriptor. ``ifindex``: the device that is to hold it (offload)."""
     packed = struct.pack("<7I16sI", kind, key_size, value_size, max_entries, flags, 0, 0, name.encode()[:15], ifindex)
     return _private(call(MAP_CREATE, packed)[0])
@@ -202,7 +202,7 @@ def load_program(instructions, name, licence, ifindex=0):
             raise OSError(again.errno, "; ".join([os.strerror(again.errno), *said[-3:]])) from error
 
 
-def test_run(program, frame, repeat=1):
+def run_on(program, frame, repeat=1):
     """Run a program on a frame; return its verdict and the nanoseconds that one run took."""
     data = _buffer(frame)
     packed = struct.pack(

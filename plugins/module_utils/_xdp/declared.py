@@ -44,7 +44,7 @@ def forget(interface):
 
 
 def _path(interface):
-    return "{}/{}.json".format(ROOT, os.path.basename(pins.directory(interface)))
+    return f"{ROOT}/{os.path.basename(pins.directory(interface))}.json"
 
 
 def _packed(found):

@@ -17,8 +17,8 @@ def advice(interface, known):
     master = known.get(interface.master)
     if master is not None and master.kind in TEAMS:
         return (
-            f"{interface.name} is a port of the {master.kind} {master.name}, which runs its XDP program on all its ports: "
-            f"declare 'interface: {master.name}'"
+            f"{interface.name} is a port of the {master.kind} {master.name}, which runs its XDP program on all its "
+            f"ports: declare 'interface: {master.name}'"
         )
     if interface.kind == "vlan":
         lower = known.get(interface.lower)

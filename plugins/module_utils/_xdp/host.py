@@ -274,7 +274,7 @@ def _detach(name, data, _wanted, _told):
     return lambda: restore(name, live.generation, live.mode)
 
 
-def _forget(name, data, _wanted, _told):
+def _forget(name, _data, _wanted, _told):
     pins.forget_link(name)
     pins.forget_others(name)
     declared.forget(name)

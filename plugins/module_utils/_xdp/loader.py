@@ -170,7 +170,7 @@ def instructions(constants, maps):
 def _made(name, entries, mapped, ifindex):
     kind, key_size, value_size, size = SPECS[name]
     flags = {bpf.LPM_TRIE: bpf.NO_PREALLOC}.get(kind, bpf.MMAPABLE if mapped else 0)
-    return bpf.create_map(kind, key_size, value_size, size or room(entries), flags, name, ifindex)
+    return bpf.create_map(kind, key_size, value_size, size or room(entries), flags, name=name, ifindex=ifindex)
 
 
 def room(entries):

@@ -64,7 +64,7 @@ def connection():
 
 
 def _below(known, index, tag):
-    """Yield the interfaces that frames for this one come through, itself first, and the VLAN tag that they have there."""
+    """Yield the interfaces that frames for this one come through, itself first, and the VLAN tag they have there."""
     one = known.get(index)
     if one is None:
         return

@@ -96,7 +96,7 @@ def misses(rule):
         yield frame(version, *have, protocol, vlan, _tcp(*sides, ACK), part)
 
 
-def frame(version, source, destination, protocol, vlan, content, part=WHOLE):
+def frame(version, source, destination, protocol, vlan, content, part=WHOLE):  # noqa: PLR0917 in their order in a frame
     """Return an Ethernet frame around a transport segment."""
     tag = b"" if vlan == UNTAGGED else b"\x81\x00" + vlan.to_bytes(2, "big")
     if version == 4:

@@ -61,25 +61,17 @@ def planner(wanted):
 
 
 def _device(wanted, device, digest, shown, content):
-    live, name = device.live, device.name
     if not wanted.present:
         return _absent(device, not wanted.in_place)
-    if not device.exists:
-        raise ReconcileError(f"There is no interface {name} on this host. {device.advice}")
-    if device.advice:
-        raise ReconcileError(device.advice[0].upper() + device.advice[1:])
-    if device.foreign:
-        raise ReconcileError(
-            f"{name} runs an XDP program that is not of this module: {'; '.join(device.foreign)}. It was left alone. "
-            f"Take it off by the means of who put it there, or choose another interface",
-            foreign=list(device.foreign),
-        )
+    _refuse(device)
+    live, name = device.live, device.name
     warnings = ()
     if device.strips_tags and any(rule.vlans is not None for rule in wanted.rules):
-        warnings = (
+        text = (
             f"{name} takes VLAN tags off before the program sees a frame, so that all frames look untagged. Rules with "
-            f"a VLAN need: ethtool -K {name} rxvlan off",
+            f"a VLAN need: ethtool -K {name} rxvlan off"
         )
+        warnings = (text,)
     program = _program(wanted, live, digest, shown, content((), ()))
     after = {name: {"rules": shown}}
     if live is None or live.mode is None:
@@ -94,15 +86,27 @@ def _device(wanted, device, digest, shown, content):
     drift = _drift(live, made, program) if live.digest == digest else ()
     if live.digest == digest and not drift:
         return Plan({}, {}, (), warnings)
-    before = {name: {"rules": live.shown}}
-    if drift:
-        before[name]["changed by somebody"] = list(drift)
+    before = {name: dict({"rules": live.shown}, **({"changed by somebody": list(drift)} if drift else {}))}
     what = _what(live, shown, drift)
     if wanted.in_place and _only_prefixes(live, made, program):
         step = Step("update", name, what, program._replace(content=made))
     else:
         step = Step("replace", name, what, program)
     return Plan(before, after, (step,), warnings)
+
+
+def _refuse(device):
+    """Refuse what is not to be touched, or where a program makes no sense."""
+    if not device.exists:
+        raise ReconcileError(f"There is no interface {device.name} on this host. {device.advice}")
+    if device.advice:
+        raise ReconcileError(device.advice)
+    if device.foreign:
+        raise ReconcileError(
+            f"{device.name} runs an XDP program that is not of this module: {'; '.join(device.foreign)}. It was left "
+            "alone. Take it off by the means of who put it there, or choose another interface",
+            foreign=list(device.foreign),
+        )
 
 
 def _absent(device, keep):

@@ -11,7 +11,7 @@ import itertools
 from typing import Dict, NamedTuple
 
 from . import addresses
-from .model import FIRST, ICMPV6, LATER, UNTAGGED, WHOLE
+from .model import FIRST, ICMPV6, LATER, WHOLE
 
 (
     ALL,
@@ -46,6 +46,15 @@ USE_BITS.update(
     (f"{side}_{kind}", 1 << bit)
     for bit, (side, kind) in enumerate(itertools.product(("source", "destination"), KINDS), len(CONDITIONS))
 )
+# The constant of each condition on a number, the array of masks by that number, and how many there are.
+NUMBERED = (
+    (PROTOCOL_ANY, "protocols", 256),
+    (SOURCE_PORT_ANY, "source_ports", 65536),
+    (DESTINATION_PORT_ANY, "destination_ports", 65536),
+    (ICMP_ANY, "icmp_types", 512),
+    (TCP_FLAGS_ANY, "tcp_flags", 256),
+    (VLAN_ANY, "vlans", 4096),
+)
 DE_BRUIJN = 0x03F79D71B4CB0A89
 
 
@@ -67,38 +76,21 @@ def compiled(rules, known=None):
     :param known: ``{"source": masks, "destination": masks}``, the classes of addresses that tables in use have; they
         keep their numbers, so that one table can be made into the other byte by byte.
     """
-    known = known or {}
-    arrays, keyed = {}, {}
-    constants = {ALL: (1 << len(rules)) - 1}
-    uses = 0
-    for name in CONDITIONS:
-        if any(getattr(rule, name) is not None for rule in rules):
-            uses |= USE_BITS[name]
+    uses = sum(USE_BITS[name] for name in CONDITIONS if any(getattr(rule, name) is not None for rule in rules))
+    arrays, keyed, constants = {}, {}, {ALL: (1 << len(rules)) - 1}
     for number, side in ((SOURCE_ANY, "source"), (DESTINATION_ANY, "destination")):
         sets = [getattr(rule, side) for rule in rules]
         constants[number] = _mask(one is None for one in sets)
-        found = addresses.side(sets, known.get(side, ()))
+        found = addresses.side(sets, (known or {}).get(side, ()))
         if found.classes is not None:
             arrays[f"{side}_blocks"], arrays[f"{side}_classes"] = bytes(found.blocks), _packed(found.classes, 256)
-        for kind, entries in (("hosts", found.hosts), ("prefixes", found.prefixes), ("six", found.six)):
-            if entries:
-                keyed[f"{side}_{kind}"] = entries
-        for kind in KINDS:
-            if f"{side}_{kind}" in arrays or f"{side}_{kind}" in keyed:
-                uses |= USE_BITS[f"{side}_{kind}"]
-    ranged = (
-        (PROTOCOL_ANY, "protocols", "protocols", 256),
-        (SOURCE_PORT_ANY, "source_ports", "source_ports", 65536),
-        (DESTINATION_PORT_ANY, "destination_ports", "destination_ports", 65536),
-        (ICMP_ANY, "icmp_types", "icmp_types", 512),
-        (TCP_FLAGS_ANY, "tcp_flags", "tcp_flags", 256),
-        (VLAN_ANY, "vlans", "vlans", 4096),
-    )
-    for number, condition, name, size in ranged:
-        wanted = [getattr(rule, condition) for rule in rules]
-        constants[number] = _mask(one is None for one in wanted)
-        if uses & USE_BITS[condition]:
-            arrays[name] = _packed(_numbers(rules, condition, size), size)
+        entries = {"hosts": found.hosts, "prefixes": found.prefixes, "six": found.six}
+        keyed.update((f"{side}_{kind}", masks) for kind, masks in entries.items() if masks)
+    uses |= sum(bit for name, bit in USE_BITS.items() if name in arrays or name in keyed)
+    for number, name, size in NUMBERED:
+        constants[number] = _mask(getattr(rule, name) is None for rule in rules)
+        if uses & USE_BITS[name]:
+            arrays[name] = _packed(_numbers(rules, name, size), size)
     for number, part in ((WHOLE_PART, WHOLE), (FIRST_PART, FIRST), (LATER_PART, LATER)):
         constants[number] = _mask(rule.parts is None or part in rule.parts for rule in rules)
     constants[USES] = uses
@@ -152,6 +144,3 @@ def _numbers(rules, condition, size):
         for number in numbers:
             masks[number] |= 1 << position
     return masks
-
-
-assert UNTAGGED == WHOLE == 0  # noqa: S101 as the program has it

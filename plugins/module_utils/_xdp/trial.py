@@ -32,7 +32,7 @@ def tried(rules, content, wanted, sessions):
 def _compare(program, rules, rule, frame):
     first = reference.first_match(rules, frame)
     expected = DROP if first is not None and rules[first].drop else PASS
-    found = bpf.test_run(program, frame)[0]
+    found = bpf.run_on(program, frame)[0]
     if found != expected:
         raise ReconcileError(
             f"Rule '{rule.name}': tried on a frame in this kernel, the program says {found} and should say {expected} "
@@ -43,7 +43,7 @@ def _compare(program, rules, rule, frame):
 def _cut(program, rules, sessions):
     for session in sessions:
         for what, frame in packets.of_session(session):
-            if bpf.test_run(program, frame)[0] != PASS:
+            if bpf.run_on(program, frame)[0] != PASS:
                 position = reference.first_match(rules, frame)
                 tag = f", VLAN {session.vlan}" if session.vlan else ""
                 yield (
