@@ -1,0 +1,105 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""bpf(2) as far as the ladder needs it: compile C, load it, run it in the kernel."""
+
+import ctypes
+import os
+import platform
+import struct
+import subprocess
+from pathlib import Path
+
+NUMBERS = {"x86_64": 321, "aarch64": 280, "ppc64le": 361}  # of bpf(2), from each asm/unistd.h
+# enum bpf_cmd, bpf_prog_type and bpf_map_type of linux/bpf.h
+MAP_CREATE, MAP_UPDATE_ELEM, PROG_LOAD, PROG_TEST_RUN = 0, 2, 5, 10
+SCHED_CLS, XDP = 3, 6
+PROG_ARRAY = 3
+HAS_FRAGS, ATTACH_XDP = 1 << 5, 37  # BPF_F_XDP_HAS_FRAGS, BPF_XDP of enum bpf_attach_type
+LIVE_FRAMES = 1 << 1  # BPF_F_TEST_XDP_LIVE_FRAMES
+EM_BPF, SHT_SYMTAB, SHT_REL = 247, 2, 9
+PSEUDO_MAP_FD = 1  # source register of the instruction that loads a map
+ABORTED, DROP, PASS = 0, 1, 2  # enum xdp_action
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def call(command: int, attributes: bytes) -> tuple[int, bytes]:
+    """Return what bpf(2) returned, and the attributes as the kernel left them. Raises ``OSError``."""
+    buffer = ctypes.create_string_buffer(attributes, len(attributes))
+    result = _libc.syscall(NUMBERS[platform.machine()], command, buffer, len(attributes))
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result, buffer.raw
+
+
+def compile_c(source: Path, directory: Path, **macros: object) -> Path:
+    """Compile a source for the machine in the kernel with these macros; return the object file in the directory."""
+    target = directory / f"{source.name.partition('.')[0]}.o"
+    headers = f"/usr/include/{platform.machine()}-linux-gnu"  # where Debian has asm/types.h
+    defined = [f"-D{name}={value}" for name, value in macros.items()]
+    argv = ["clang", "-O2", "-target", "bpf", "-Wall", "-Werror", f"-I{headers}", *defined, "-c", source, "-o", target]
+    subprocess.run(argv, timeout=60, check=True)
+    return target
+
+
+def instructions(path: Path, section: str, maps: dict[str, int] | None = None) -> bytes:
+    """Return the instructions of a section of an object file, with the file descriptors of its maps put in.
+
+    Raises ``KeyError`` when there is no such section, or no such map among those given.
+    """
+    data = path.read_bytes()
+    if struct.unpack_from("<H", data, 18) != (EM_BPF,):
+        raise ValueError(f"{path} is not compiled for BPF")
+    (table,) = struct.unpack_from("<Q", data, 40)
+    size, count, names = struct.unpack_from("<HHH", data, 58)
+    # Elf64_Shdr: name, type, flags, address, offset, size, link, info, alignment, size of an entry
+    headers = [struct.unpack_from("<IIQQQQIIQQ", data, table + number * size) for number in range(count)]
+
+    def text(strings: tuple, at: int) -> str:
+        return data[strings[4] + at : data.index(b"\0", strings[4] + at)].decode()
+
+    numbers = {text(headers[names], header[0]): number for number, header in enumerate(headers)}
+    header = headers[numbers[section]]
+    code = bytearray(data[header[4] : header[4] + header[5]])
+    symbols = next(one for one in headers if one[1] == SHT_SYMTAB)
+    for rel in (one for one in headers if one[1] == SHT_REL and one[7] == numbers[section]):
+        for at in range(rel[4], rel[4] + rel[5], 16):
+            place, info = struct.unpack_from("<QQ", data, at)
+            (name,) = struct.unpack_from("<I", data, symbols[4] + (info >> 32) * 24)
+            code[place + 1] = code[place + 1] & 0x0F | PSEUDO_MAP_FD << 4
+            struct.pack_into("<i", code, place + 4, (maps or {})[text(headers[symbols[6]], name)])
+    return bytes(code)
+
+
+def load(code: bytes, kind: int = XDP, flags: int = 0, attach_type: int = 0) -> int:
+    """Load a program and return its file descriptor. Raises ``OSError`` with the words of the verifier."""
+    program, licence = ctypes.create_string_buffer(code, len(code)), ctypes.create_string_buffer(b"GPL")
+    log = ctypes.create_string_buffer(1 << 16)
+    fixed = (kind, len(code) // 8, ctypes.addressof(program), ctypes.addressof(licence))
+    for verbose in ((0, 0, 0), (1, len(log), ctypes.addressof(log))):
+        try:
+            return call(PROG_LOAD, struct.pack("<IIQQIIQII20xI", *fixed, *verbose, 0, flags, attach_type))[0]
+        except OSError as error:
+            failed = error
+    raise OSError(failed.errno, f"{failed.strerror}: {log.value.decode()[-2000:]}")
+
+
+def program_array(program: int) -> int:
+    """Return the file descriptor of an array for tail calls, with this program as its first entry."""
+    array = call(MAP_CREATE, struct.pack("<IIIII", PROG_ARRAY, 4, 4, 1, 0))[0]
+    key, value = ctypes.c_uint32(0), ctypes.c_uint32(program)
+    call(MAP_UPDATE_ELEM, struct.pack("<IIQQQ", array, 0, ctypes.addressof(key), ctypes.addressof(value), 0))
+    return array
+
+
+def run(program: int, packet: bytes, repeat: int, flags: int = 0, batch: int = 0) -> tuple[int, int]:
+    """Run a program so many times on a packet; return its last verdict and the ns of one run, on average.
+
+    With ``LIVE_FRAMES`` the frames go where the program sends them, and there is neither verdict nor time.
+    """
+    data = ctypes.create_string_buffer(packet, len(packet))
+    fields = (program, 0, len(packet), 0, ctypes.addressof(data), 0, repeat, 0, 0, 0, 0, 0, flags, 0, batch, 0)
+    _zero, left = call(PROG_TEST_RUN, struct.pack("<IIIIQQIIIIQQIIII", *fields))
+    _program, verdict, _in, _out, _data_in, _data_out, _repeat, took = struct.unpack_from("<IIIIQQII", left)
+    return verdict, took
