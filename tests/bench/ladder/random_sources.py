@@ -2,19 +2,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a program costs per packet when the sources are random: BPF_PROG_RUN, without devices or namespaces.
 
-    python3 -m tests.bench.ladder.random_sources      the limit: a program that drops and does nothing else
+python3 -m tests.bench.ladder.random_sources      the limit: a program that drops and does nothing else
 """
 
 import itertools
 import os
-import socket
 import statistics
 import struct
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.bench.ladder import bpf
+from tests.bench.ladder import bpf, frame
 
 HERE = Path(__file__).resolve().parent
 RUNS = 7
@@ -44,13 +43,6 @@ class Cost(NamedTuple):
     median: float
 
 
-def packet(protocol: int = socket.IPPROTO_UDP, port: int = 1234) -> bytes:
-    """Return an Ethernet frame of 60 bytes to a port of 198.18.0.12; the harness puts in the source."""
-    ethernet = bytes(12) + struct.pack("!H", 0x0800)
-    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 46, 0, 0, 64, protocol, 0, bytes(4), socket.inet_aton("198.18.0.12"))
-    return (ethernet + ip + struct.pack("!HHHH", 4321, port, 26, 0)).ljust(60, b"\0")
-
-
 def cost(program: int, sources: Sources, verdict: int = bpf.DROP, data: bytes | None = None) -> Cost:
     """Measure a loaded XDP program; its descriptor stays open.
 
@@ -65,7 +57,7 @@ def cost(program: int, sources: Sources, verdict: int = bpf.DROP, data: bytes | 
     try:
         prelude = _prelude(sources, array)
         try:
-            return _runs(prelude, data or packet(), verdict)
+            return _runs(prelude, data or frame.udp(), verdict)
         finally:
             os.close(prelude)
     finally:
