@@ -1,14 +1,15 @@
 # SPDX-FileCopyrightText: hostcraft.linux contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parts of the ladder that need no kernel: the chart, the page, the orderings."""
+"""The parts of the ladder that need no kernel: what is counted, the orderings, the chart, the page."""
 
 import re
 from xml.etree import ElementTree
 
 import pytest
 
-from tests.bench.ladder import chart, orderings, page, rungs
+from tests.bench.ladder import chart, measure, orderings, page, random_sources, rungs
 from tests.bench.ladder.rounds import Row
+from tests.bench.ladder.stage import Counters
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -48,6 +49,47 @@ def test_everything_written_stands_in_the_picture():
         assert text in found
     bottom = float(picture.get("height"))
     assert all(float(one.get("y")) < bottom for one in picture.iter(f"{SVG}text"))
+
+
+def rung(name):
+    return next(one for one in rungs.every() if one.name == name)
+
+
+def test_a_rung_costs_the_cpu_time_of_the_kernel_for_each_packet():
+    counted = Counters(packets=10_000, kernel_ns=1_200_000, ip_receives=0, ip_delivers=0, udp_datagrams=0, udp_errors=0)
+    assert measure.sample(rung("native"), counted, 0).ns == 120
+
+
+def test_a_program_is_charged_for_what_it_reads_and_the_kernel_for_every_packet():
+    counted = Counters(10_000, 10_000_000, 10_000, 10_000, udp_datagrams=8_000, udp_errors=2_000)
+    found = measure.sample(rung("recvmmsg"), counted, 4_000_000)
+    assert found.ns == 1000 + 500
+    assert found.lost == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("name", "counted"),
+    [
+        ("native", Counters(10_000, 1, 5_000, 0, 0, 0)),  # half of the packets passed the driver
+        ("raw", Counters(10_000, 1, 0, 0, 0, 0)),  # dropped before IP
+        ("input", Counters(10_000, 1, 10_000, 10_000, 0, 10_000)),  # passed INPUT
+        ("socket_filter", Counters(10_000, 1, 10_000, 10_000, 10_000, 0)),  # a program could read them
+        ("recvmmsg", Counters(10_000, 1, 10_000, 10_000, 5_000, 0)),  # the half of them is missing
+        ("native", Counters(10, 1, 0, 0, 0, 0)),  # there was no load
+    ],
+)
+def test_packets_that_end_elsewhere_are_no_measurement(name, counted):
+    with pytest.raises(SystemExit, match=name):
+        measure.sample(rung(name), counted, 0)
+
+
+def test_sources_are_as_many_prefixes_as_said_each_once_also_when_scattered():
+    near = random_sources.Sources(1 << 16).addresses()
+    assert (near[0], near[-1]) == (10 << 24, (10 << 24) + 0xFFFF00)
+    far = random_sources.Sources(1 << 16, factor=random_sources.SCATTER).addresses()
+    assert len(set(far)) == 1 << 16
+    assert all(one & 0xFF == 0 and one < 1 << 32 for one in far)
+    assert len({one >> 24 for one in far}) == 256
 
 
 def rows(**ns):

@@ -37,7 +37,7 @@ def main() -> int:
     """Run all benchmarks, or those named; return the exit status of the first that fails, else 0."""
     names = [one for one in sys.argv[1:] if not one.startswith("-")]
     options = [one for one in sys.argv[1:] if one.startswith("-")]
-    packages.install()
+    packages.install(bench=True)
     collection.install()
     venv = venvs.ensure("main")
     for bench in sorted((collection.ROOT / "tests/bench").glob("bench_*.py")):

@@ -37,14 +37,14 @@ def main() -> None:
         before, used = here.counters(), stage.cpu_ns(reader.pid) if reader else 0
         here.send(seconds)
         spent = stage.cpu_ns(reader.pid) - used if reader else 0
-        print(json.dumps(_sample(rung, _difference(before, here.counters()), spent)._asdict()))
+        print(json.dumps(sample(rung, _difference(before, here.counters()), spent)._asdict()))
 
 
 def _difference(before: stage.Counters, after: stage.Counters) -> stage.Counters:
     return stage.Counters(*(new - old for old, new in zip(before, after, strict=True)))
 
 
-def _sample(rung: rungs.Rung, counted: stage.Counters, spent: int) -> Sample:
+def sample(rung: rungs.Rung, counted: stage.Counters, spent: int) -> Sample:
     """Return the cost, once it is sure that the packets ended on this rung."""
     if counted.packets < FEWEST:
         sys.exit(f"{rung.name}: the device took {counted.packets} packets")

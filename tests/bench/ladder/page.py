@@ -53,8 +53,9 @@ def picture(measured: list[Row], where: str) -> str:
 
 def written(text: str, measured: list[Row], where: str) -> str:
     """Return a page with these figures, and the commands of the rungs as they are."""
-    base = next(row for row in measured if row.title == next(one.title for one in rungs.every() if one.name == BASE))
-    return with_commands(_with(_with(text, "measured on", where), "table", table(measured, base)))
+    rounded = [Row(one.title, round(one.least), round(one.median), one.alone and round(one.alone)) for one in measured]
+    base = next(row for row in rounded if row.title == next(one.title for one in rungs.every() if one.name == BASE))
+    return with_commands(_with(_with(text, "measured on", where), "table", table(rounded, base)))
 
 
 def write(measured: list[Row], where: str) -> None:
@@ -70,8 +71,8 @@ def with_commands(text: str) -> str:
 
 
 def _line(row: Row, base: Row) -> str:
-    alone = "-" if row.alone is None else f"{row.alone:.0f}"
-    figures = f"{row.least:.0f} | {row.median:.0f} | {row.mpps:.2f} | {base.least / row.least:.2f}x | {alone}"
+    alone = "-" if row.alone is None else f"{row.alone}"
+    figures = f"{row.least} | {row.median} | {row.mpps:.2f} | {base.least / row.least:.2f}x | {alone}"
     return f"| {row.title} | {figures} |"
 
 

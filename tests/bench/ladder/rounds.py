@@ -34,7 +34,7 @@ def build(directory: Path) -> None:
     """Compile the programs of the ladder into a directory."""
     bpf.compile_c(HERE / "generate.bpf.c", directory, IFINDEX=stage.SENDING_INDEX)
     bpf.compile_c(HERE / "drop.bpf.c", directory)
-    argv = ["clang", "-O2", "-Wall", "-Wextra", "-Werror", HERE / "receive.c", "-o", directory / "receive"]
+    argv = ["clang-14", "-O2", "-Wall", "-Wextra", "-Werror", HERE / "receive.c", "-o", directory / "receive"]
     subprocess.run(argv, timeout=60, check=True)
 
 
