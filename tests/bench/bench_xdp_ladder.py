@@ -8,13 +8,14 @@ programs in them, and those with this one. ``--docs`` writes the figures and the
 
 import argparse
 import datetime
+import os
 import platform
 import signal
 import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench.ladder import orderings, page, rounds
+from tests.bench.ladder import orderings, page, rounds, stage
 
 
 def main() -> int:
@@ -24,6 +25,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=0.6, help="of load each time (default %(default)s)")
     parser.add_argument("--docs", action="store_true", help="write docs/xdp_ladder.md and docs/xdp_ladder.svg")
     options = parser.parse_args()
+    if os.geteuid() or not {stage.SENDING_CPU, stage.RECEIVING_CPU} <= os.sched_getaffinity(0):
+        parser.error("it needs root, and the CPUs 0 and 1")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:

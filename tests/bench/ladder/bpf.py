@@ -38,21 +38,8 @@ def compile_c(source: Path, directory: Path, **macros: object) -> Path:
     target = directory / f"{source.name.partition('.')[0]}.o"
     headers = f"/usr/include/{platform.machine()}-linux-gnu"  # where Debian has asm/types.h
     defined = [f"-D{name}={value}" for name, value in macros.items()]
-    argv = [
-        "clang-14",
-        "-O2",
-        "-target",
-        "bpf",
-        "-Wall",
-        "-Werror",
-        f"-I{headers}",
-        *defined,
-        "-c",
-        source,
-        "-o",
-        target,
-    ]
-    subprocess.run(argv, timeout=60, check=True)
+    options = ["-O2", "-target", "bpf", "-Wall", "-Werror", f"-I{headers}"]
+    subprocess.run(["clang-14", *options, *defined, "-c", source, "-o", target], timeout=60, check=True)
     return target
 
 

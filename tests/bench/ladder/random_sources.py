@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a program costs per packet when the sources are random: BPF_PROG_RUN, without devices or namespaces.
 
-python3 -m tests.bench.ladder.random_sources      the limit: a program that drops and does nothing else
+``python3 -m tests.bench.ladder.random_sources`` prints the limit: a program that drops and does nothing else.
 """
 
 import itertools

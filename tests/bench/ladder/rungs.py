@@ -193,5 +193,5 @@ _RUNGS = (
 
 
 def every() -> tuple[Rung, ...]:
-    """Return all rungs, the dearest first."""
+    """Return all rungs, from the top of the network stack down."""
     return _RUNGS
