@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: hostcraft.linux contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The peer: the program of Debian's xdp-filter with IPv4 sources to drop, for the harness of ``random_sources``.
+"""The peer: the program of Debian's xdp-filter with IPv4 sources to drop, in the harness of ``random_sources``.
 
-    python3 -m tests.bench.ladder.xdp_filter
+``python3 -m tests.bench.ladder.xdp_filter`` prints a table of its own.
 
 The object file is Debian's own, loaded by Debian's libbpf. It holds at most ``LIMIT`` addresses, a constant of its
 source; more are measured with that one number raised before the kernel sees it, which no option of xdp-filter does.
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.bench.ladder import bpf, random_sources
 
-LIMIT = 10_000  # MAX_IPV4 entries of the map filter_ipv4, see `bpf_map__max_entries` below
+LIMIT = 10_000  # entries of the map filter_ipv4
 # xdp-filter's variant that looks at IP addresses only, and the one that it loads unless told otherwise.
 VARIANTS = {"ip": "xdpfilt_alw_ip.o", "all": "xdpfilt_alw_all.o"}
 MATCH_SOURCE = 1 << 0  # MAP_FLAG_SRC of xdp-filter's common_kern_user.h
