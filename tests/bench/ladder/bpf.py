@@ -9,16 +9,17 @@ import struct
 import subprocess
 from pathlib import Path
 
+from tests.tools import bpf as compiler
+
 NUMBERS = {"x86_64": 321, "aarch64": 280, "ppc64le": 361}  # of bpf(2), from each asm/unistd.h
 # enum bpf_cmd, bpf_prog_type and bpf_map_type of linux/bpf.h
 MAP_CREATE, MAP_UPDATE_ELEM, PROG_LOAD, PROG_TEST_RUN = 0, 2, 5, 10
-SCHED_CLS, XDP = 3, 6
+XDP = 6
 PROG_ARRAY = 3
 HAS_FRAGS, ATTACH_XDP = 1 << 5, 37  # BPF_F_XDP_HAS_FRAGS, BPF_XDP of enum bpf_attach_type
 LIVE_FRAMES = 1 << 1  # BPF_F_TEST_XDP_LIVE_FRAMES
-EM_BPF, SHT_SYMTAB, SHT_REL = 247, 2, 9
 PSEUDO_MAP_FD = 1  # source register of the instruction that loads a map
-ABORTED, DROP, PASS = 0, 1, 2  # enum xdp_action
+DROP, PASS = 1, 2  # enum xdp_action
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -37,46 +38,29 @@ def compile_c(source: Path, directory: Path, **macros: object) -> Path:
     """Compile a source for the machine in the kernel with these macros; return the object file in the directory."""
     target = directory / f"{source.name.partition('.')[0]}.o"
     headers = f"/usr/include/{platform.machine()}-linux-gnu"  # where Debian has asm/types.h
-    defined = [f"-D{name}={value}" for name, value in macros.items()]
-    options = ["-O2", "-target", "bpf", "-Wall", "-Werror", f"-I{headers}"]
-    subprocess.run(["clang-14", *options, *defined, "-c", source, "-o", target], timeout=60, check=True)
+    options = [*compiler.OPTIONS, f"-I{headers}", *(f"-D{name}={value}" for name, value in macros.items())]
+    subprocess.run([compiler.COMPILER, *options, "-c", source, "-o", target], timeout=60, check=True)
     return target
 
 
-def instructions(path: Path, section: str, maps: dict[str, int] | None = None) -> bytes:
-    """Return the instructions of a section of an object file, with the file descriptors of its maps put in.
+def instructions(path: Path, maps: dict[str, int] | None = None) -> bytes:
+    """Return the XDP program of an object file, with the file descriptors of its maps put in.
 
-    Raises ``KeyError`` when there is no such section, or no such map among those given.
+    Raises ``KeyError`` when it has a map that is not among those given.
     """
-    data = path.read_bytes()
-    if struct.unpack_from("<H", data, 18) != (EM_BPF,):
-        raise ValueError(f"{path} is not compiled for BPF")
-    (table,) = struct.unpack_from("<Q", data, 40)
-    size, count, names = struct.unpack_from("<HHH", data, 58)
-    # Elf64_Shdr: name, type, flags, address, offset, size, link, info, alignment, size of an entry
-    headers = [struct.unpack_from("<IIQQQQIIQQ", data, table + number * size) for number in range(count)]
-
-    def text(strings: tuple, at: int) -> str:
-        return data[strings[4] + at : data.index(b"\0", strings[4] + at)].decode()
-
-    numbers = {text(headers[names], header[0]): number for number, header in enumerate(headers)}
-    header = headers[numbers[section]]
-    code = bytearray(data[header[4] : header[4] + header[5]])
-    symbols = next(one for one in headers if one[1] == SHT_SYMTAB)
-    for rel in (one for one in headers if one[1] == SHT_REL and one[7] == numbers[section]):
-        for at in range(rel[4], rel[4] + rel[5], 16):
-            place, info = struct.unpack_from("<QQ", data, at)
-            (name,) = struct.unpack_from("<I", data, symbols[4] + (info >> 32) * 24)
-            code[place + 1] = code[place + 1] & 0x0F | PSEUDO_MAP_FD << 4
-            struct.pack_into("<i", code, place + 4, (maps or {})[text(headers[symbols[6]], name)])
-    return bytes(code)
+    code, places, _constants = compiler.parts(path.read_bytes())
+    filled = bytearray(code)
+    for index, name in places:
+        filled[8 * index + 1] |= PSEUDO_MAP_FD << 4
+        struct.pack_into("<i", filled, 8 * index + 4, (maps or {})[name])
+    return bytes(filled)
 
 
-def load(code: bytes, kind: int = XDP, flags: int = 0, attach_type: int = 0) -> int:
-    """Load a program and return its file descriptor. Raises ``OSError`` with the words of the verifier."""
+def load(code: bytes, flags: int = 0, attach_type: int = 0) -> int:
+    """Load an XDP program and return its file descriptor. Raises ``OSError`` with the words of the verifier."""
     program, licence = ctypes.create_string_buffer(code, len(code)), ctypes.create_string_buffer(b"GPL")
     log = ctypes.create_string_buffer(1 << 16)
-    fixed = (kind, len(code) // 8, ctypes.addressof(program), ctypes.addressof(licence))
+    fixed = (XDP, len(code) // 8, ctypes.addressof(program), ctypes.addressof(licence))
     for verbose in ((0, 0, 0), (1, len(log), ctypes.addressof(log))):
         try:
             return call(PROG_LOAD, struct.pack("<IIQQIIQII20xI", *fixed, *verbose, 0, flags, attach_type))[0]

@@ -24,7 +24,7 @@ def main() -> None:
     cpu, program_file = int(sys.argv[1]), Path(sys.argv[2])
     os.sched_setaffinity(0, {cpu})
     os.setpriority(os.PRIO_PROCESS, 0, NICE)
-    program, data = bpf.load(bpf.instructions(program_file, "xdp")), frame.udp()
+    program, data = bpf.load(bpf.instructions(program_file)), frame.udp()
     print("ready", flush=True)
     for line in sys.stdin:
         end = time.monotonic() + min(float(line), LONGEST)

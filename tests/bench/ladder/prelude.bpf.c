@@ -10,7 +10,7 @@
 
 static unsigned int (*random)(void) = (void *)BPF_FUNC_get_prandom_u32;
 static long (*tail_call)(void *context, void *map, unsigned int index) = (void *)BPF_FUNC_tail_call;
-extern char under_test;
+unsigned int under_test __attribute__((section("maps"))); // the array that has it as its first entry
 
 __attribute__((section("xdp"), used)) int prelude(struct xdp_md *context)
 {

@@ -75,7 +75,7 @@ def _prelude(sources: Sources, array: int) -> int:
     with tempfile.TemporaryDirectory() as name:
         macros = {key.upper(): f"{value}u" for key, value in sources._asdict().items()}
         built = bpf.compile_c(HERE / "prelude.bpf.c", Path(name), **macros)
-        code = bpf.instructions(built, "xdp", {"under_test": array})
+        code = bpf.instructions(built, {"under_test": array})
     # A program is called by one of its own kind only, and the kernel does not tell of which kind a program is.
     for flags, attach_type in itertools.product((0, bpf.HAS_FRAGS), (0, bpf.ATTACH_XDP)):
         try:

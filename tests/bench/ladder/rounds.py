@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from tests.bench.ladder import bpf, lifetime, ours, random_sources, rungs, stage
 from tests.bench.ladder.measure import Sample
+from tests.tools import bpf as compiler
 
 HERE = Path(__file__).resolve().parent
 
@@ -34,7 +35,7 @@ def build(directory: Path) -> None:
     """Compile the programs of the ladder into a directory."""
     bpf.compile_c(HERE / "generate.bpf.c", directory, IFINDEX=stage.SENDING_INDEX)
     bpf.compile_c(HERE / "drop.bpf.c", directory)
-    argv = ["clang-14", "-O2", "-Wall", "-Wextra", "-Werror", HERE / "receive.c", "-o", directory / "receive"]
+    argv = [compiler.COMPILER, "-O2", "-Wall", "-Wextra", "-Werror", HERE / "receive.c", "-o", directory / "receive"]
     subprocess.run(argv, timeout=60, check=True)
 
 

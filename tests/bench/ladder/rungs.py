@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.bench.ladder import bpf, frame, ours
+from tests.bench.ladder import bpf, frame, ours, random_sources
 from tests.bench.ladder.stage import NICE, RECEIVING_CPU, Stage, run, started
 
 SO_ATTACH_FILTER = 26  # asm-generic/socket.h
@@ -82,13 +82,17 @@ def _ours(stage: Stage, objects: Path, until: contextlib.ExitStack) -> None:
     ours.attach(stage.device, until)
 
 
-def _section(name: str) -> Callable[[Path, contextlib.ExitStack], int]:
-    def load(objects: Path, until: contextlib.ExitStack) -> int:
-        program = bpf.load(bpf.instructions(objects / "drop.o", name))
-        until.callback(os.close, program)
-        return program
+def _rule(objects: Path, until: contextlib.ExitStack) -> int:
+    return _kept(bpf.load(bpf.instructions(objects / "drop.o")), until)
 
-    return load
+
+def _bare(objects: Path, until: contextlib.ExitStack) -> int:
+    return _kept(random_sources.bare(), until)
+
+
+def _kept(program: int, until: contextlib.ExitStack) -> int:
+    until.callback(os.close, program)
+    return program
 
 
 _RUNGS = (
@@ -164,14 +168,14 @@ _RUNGS = (
         "XDP generic",
         "The same rule in XDP for drivers that have none: the kernel has made its packet structure before.",
         commands=("ip link set dev DEVICE xdpgeneric obj OBJECTS/drop.o sec xdp",),
-        load=_section("xdp"),
+        load=_rule,
     ),
     Rung(
         "native",
         "XDP native",
         "The same program in the driver, before the kernel has made anything of the packet.",
         commands=("ip link set dev DEVICE xdpdrv obj OBJECTS/drop.o sec xdp",),
-        load=_section("xdp"),
+        load=_rule,
     ),
     Rung(
         "ours",
@@ -187,7 +191,7 @@ _RUNGS = (
         "XDP native, drops all",
         "The limit: a program of the two instructions `r0 = XDP_DROP; exit`, which looks at nothing.",
         commands=("ip link set dev DEVICE xdpdrv obj OBJECTS/drop.o sec xdp.bare",),
-        load=_section("xdp.bare"),
+        load=_bare,
     ),
 )
 
