@@ -56,7 +56,7 @@ class Rung(NamedTuple):
 
 
 def _filled(text: str, stage: Stage, objects: Path) -> str:
-    blocked = ", ".join(f"{socket.inet_ntoa(one)}/24" for one in ours.blocked())
+    blocked = ", ".join(ours.blocked())
     for name, value in (("DEVICE", stage.device), ("OBJECTS", str(objects)), ("BLOCKED", blocked)):
         text = text.replace(name, value)
     return text
@@ -182,7 +182,7 @@ _RUNGS = (
         "xdp_drop, 65,536 prefixes",
         "The module's own code in native mode, with rules as a host under attack has them; blocked.txt has the 65,536 "
         "networks of the rung of nftables. The second rule drops the packets.",
-        text=ours.SHOWN,
+        text=ours.shown(),
         start=_ours,
         load=lambda objects, until: ours.load(until),
     ),
