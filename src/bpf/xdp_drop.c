@@ -7,6 +7,9 @@
  * the frame meets; the masks are intersected, and the lowest bit left is the first rule that matches. So the time
  * depends on how many kinds of conditions are used and hardly on how many rules and prefixes there are.
  *
+ * A frame that meets first a rule with no condition but its source is settled by the source, and the other tables
+ * are not looked at: long lists of sources are what attacks are dropped by.
+ *
  * The tables are filled by plugins/module_utils/_xdp/tables.py, and plugins/module_utils/_xdp/reference.py says the
  * same in plain Python. Constants and maps are put into the instructions by the loader, which needs neither libbpf nor
  * BTF: `python3 -m tests.tools.bpf` writes the instructions to plugins/module_utils/_xdp/program.py.
@@ -55,6 +58,7 @@ enum {
 	WHOLE,
 	FIRST_FRAGMENT,
 	LATER_FRAGMENT,
+	SETTLED,
 };
 enum {
 	SOURCE = 1 << 0,
@@ -280,7 +284,8 @@ int xdp_drop(struct xdp_md *context)
 	u8 *data = (u8 *)(long)context->data, *end = (u8 *)(long)context->data_end, *ip = data + 14, *next;
 	u64 bytes = end - data, rules = CONSTANT(ALL);
 	/* opaque: there is no transport header to be read. part: 0 whole packet, 1 first fragment, 2 later fragment. */
-	u32 vlan = 0, protocol, opaque = 0, part = 0;
+	u32 vlan = 0, protocol, opaque = 0, part = 0, first;
+	struct verdict *verdict;
 	u16 type;
 	int six;
 
@@ -313,6 +318,8 @@ int xdp_drop(struct xdp_md *context)
 			rules &= CONSTANT(SOURCE_ANY) | ADDRESS4(SOURCE, source, *(u32 *)(ip + 12));
 		if (!rules)
 			return no_rule(bytes);
+		if (rules & -rules & CONSTANT(SETTLED))
+			goto matched;
 		IF_USED(DESTINATION)
 			rules &= CONSTANT(DESTINATION_ANY) | ADDRESS4(DESTINATION, destination, *(u32 *)(ip + 16));
 		protocol = ip[9];
@@ -330,6 +337,8 @@ int xdp_drop(struct xdp_md *context)
 			rules &= CONSTANT(SOURCE_ANY) | ADDRESS6(SOURCE, source, ip + 8);
 		if (!rules)
 			return no_rule(bytes);
+		if (rules & -rules & CONSTANT(SETTLED))
+			goto matched;
 		IF_USED(DESTINATION)
 			rules &= CONSTANT(DESTINATION_ANY) | ADDRESS6(DESTINATION, destination, ip + 24);
 		protocol = ip[6];
@@ -389,10 +398,10 @@ int xdp_drop(struct xdp_md *context)
 	if (!rules)
 		return no_rule(bytes);
 
+matched:
 	/* The lowest bit times a de Bruijn sequence tells in its highest six bits which bit it is. */
-	u32 first = ((rules & -rules) * 0x03f79d71b4cb0a89ULL) >> 58;
-	struct verdict *verdict = lookup(&verdicts, &first);
-
+	first = ((rules & -rules) * 0x03f79d71b4cb0a89ULL) >> 58;
+	verdict = lookup(&verdicts, &first);
 	if (!verdict)
 		return XDP_PASS;
 	count(verdict->slot, bytes);

@@ -42,7 +42,7 @@ def ruff() -> None:
 
 def unit() -> None:
     """Run the unit tests on the controller's Python."""
-    tool("unit tests", "python", "-m", "pytest", "-q", "tests/unit")
+    tool("unit tests", "python", "-m", "pytest", "-q", "tests/unit", "tests/bench")
 
 
 def vermin() -> None:

@@ -27,7 +27,8 @@ from .model import FIRST, ICMPV6, LATER, WHOLE
     WHOLE_PART,
     FIRST_PART,
     LATER_PART,
-) = range(13)
+    SETTLED,
+) = range(14)
 # The bits of the constant USES, by the condition of a rule or the map of an address that sets it.
 CONDITIONS = (
     "source",
@@ -93,6 +94,9 @@ def compiled(rules, known=None):
             arrays[name] = _packed(_numbers(rules, name, size), size)
     for number, part in ((WHOLE_PART, WHOLE), (FIRST_PART, FIRST), (LATER_PART, LATER)):
         constants[number] = _mask(rule.parts is None or part in rule.parts for rule in rules)
+    constants[SETTLED] = _mask(
+        all(getattr(rule, name) is None for name in CONDITIONS if name != "source") for rule in rules
+    )
     constants[USES] = uses
     return Tables(constants, arrays, keyed)
 
