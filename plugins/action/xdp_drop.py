@@ -17,18 +17,17 @@ class ActionModule(guarded.ActionModule):
 
     def run(self, tmp=None, task_vars=None):
         """Send the files, run the module, and say of an error in which of the controller's files it is."""
-        arguments = self._task.args
-        sent = {}
-        if not arguments.get("remote_src") and isinstance(arguments.get("rules"), list):
+        arguments, sent = self._task.args, {}
+        here = arguments.get("state") != "absent" and not arguments.get("remote_src")
+        if here and isinstance(arguments.get("rules"), list):
             try:
                 arguments["rules"] = [self._with_files(rule, sent) for rule in arguments["rules"]]
             except AnsibleError as error:
                 return {"failed": True, "changed": False, "msg": f"Cannot find the prefixes of a rule: {error}"}
         result = super().run(tmp, task_vars)
         for remote, local in sent.items():
-            result["msg"] = str(result.get("msg", "")).replace(remote, local) if "msg" in result else ""
-        if sent and not result.get("msg"):
-            result.pop("msg", None)
+            if "msg" in result:
+                result["msg"] = result["msg"].replace(remote, local)
         return result
 
     def _with_files(self, rule, sent):
