@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rules, as values that compare. Private to the collection; not a public interface."""
 
+import array
 from typing import FrozenSet, NamedTuple, Optional, Tuple
 
 MOST_RULES = 64
@@ -17,6 +18,10 @@ class Prefixes(NamedTuple):
 
     four: Tuple[int, ...] = ()
     six: Tuple[int, ...] = ()
+
+    def packed(self):
+        """Return bytes that differ for sets that differ."""
+        return array.array("Q", self.four).tobytes() + b"".join(one.to_bytes(17, "big") for one in self.six)
 
 
 class Rule(NamedTuple):

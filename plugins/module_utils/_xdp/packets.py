@@ -8,6 +8,7 @@ Private to the collection; not a public interface.
 from typing import NamedTuple
 
 from .model import FIRST, ICMPV6, LATER, TCP, UNTAGGED, WHOLE, WITH_PORTS
+from .reference import inside
 
 SYN, ACK = 2, 16
 NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT = 135, 136
@@ -147,11 +148,11 @@ def _outside(prefixes, version):
     if prefixes is None:
         return None
     numbers, bits, width = (prefixes.four, 6, 32) if version == 4 else (prefixes.six, 8, 128)
-    last = numbers[-1]
-    after = (last >> bits) + (1 << width - (last & (1 << bits) - 1))
-    widest = max(((one >> bits) + (1 << width - (one & (1 << bits) - 1)) for one in numbers[-64:]), default=0)
-    covering = any((one >> bits) + (1 << width - (one & (1 << bits) - 1)) > widest for one in numbers)
-    return None if covering or max(after, widest) >= 1 << width else max(after, widest)
+    mask = (1 << bits) - 1
+    behind = [(one >> bits) + (1 << width - (one & mask)) for one in (numbers[-1], numbers[0])]
+    before = [(numbers[0] >> bits) - 1]
+    candidates = [address for address in behind + before if 0 <= address < 1 << width]
+    return next((address for address in candidates if not inside(prefixes, version, address)), None)
 
 
 def _first(ranges):

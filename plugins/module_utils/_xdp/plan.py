@@ -72,15 +72,15 @@ def _device(wanted, device, digest, shown, content):
             f"a VLAN need: ethtool -K {name} rxvlan off"
         )
         warnings = (text,)
-    program = _program(wanted, live, digest, shown, content((), ()))
+    program = _program(wanted, live, digest, shown)
     after = {name: {"rules": shown}}
     if live is None or live.mode is None:
         before = {name: None if live is None else {"detached": live.shown}}
-        return Plan(before, after, (Step("attach", name, _count(wanted.rules), program),), warnings)
+        return Plan(before, after, (Step("attach", name, _count(wanted.rules), _with(program, content)),), warnings)
     if wanted.mode not in ("auto", live.mode):
         before, after[name]["mode"] = {name: {"rules": live.shown, "mode": live.mode}}, wanted.mode
         gap = f"{name}: nothing is dropped for a moment, since a program cannot change from {live.mode} in one step"
-        step = Step("move", name, f"from mode {live.mode} to {wanted.mode}", program)
+        step = Step("move", name, f"from mode {live.mode} to {wanted.mode}", _with(program, content))
         return Plan(before, after, (step,), (*warnings, gap))
     made = content(*(_known(live, side) for side in SIDES))
     drift = _drift(live, made, program) if live.digest == digest else ()
@@ -91,8 +91,13 @@ def _device(wanted, device, digest, shown, content):
     if wanted.in_place and _only_prefixes(live, made, program):
         step = Step("update", name, what, program._replace(content=made))
     else:
-        step = Step("replace", name, what, program)
+        step = Step("replace", name, what, _with(program, content))
     return Plan(before, after, (step,), warnings)
+
+
+def _with(program, content):
+    """Return the program with tables of its own, in which no class of addresses is left from others."""
+    return program._replace(content=content((), ()))
 
 
 def _refuse(device):
@@ -146,14 +151,14 @@ def _known(live, side):
     return tuple(masks)
 
 
-def _program(wanted, live, digest, shown, content):
+def _program(wanted, live, digest, shown):
     """Rules that stay keep their counters, by name; the others get slots that nobody uses at the moment."""
     had = live.slots if live else {}
     free = iter([slot for slot in range(SLOTS) if slot not in had.values()])
     slots = {rule.name: had[rule.name] if rule.name in had else next(free) for rule in wanted.rules}
     fresh = tuple(slot for name, slot in slots.items() if name not in had)
     verdicts = tuple((rule.drop, slots[rule.name]) for rule in wanted.rules)
-    return Program(wanted.rules, digest, shown, content, slots, verdicts, fresh, live, wanted.mode, not wanted.in_place)
+    return Program(wanted.rules, digest, shown, None, slots, verdicts, fresh, live, wanted.mode, not wanted.in_place)
 
 
 def _drift(live, content, program):

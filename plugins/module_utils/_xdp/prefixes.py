@@ -55,7 +55,8 @@ def parsed(lines, place):
                     break
     if errors:
         raise ReconcileError("No prefixes: " + "; ".join(errors))
-    return Prefixes(tuple(sorted(set(four))), tuple(sorted(set(six))))
+    # Lists are mostly sorted already, which a set would lose.
+    return Prefixes(*(tuple(dict.fromkeys(sorted(found))) for found in (four, six)))
 
 
 def shown(prefixes):

@@ -43,8 +43,8 @@ def first_match(rules, frame):
 def matches(rule, packet):
     """Tell whether all conditions of a rule hold for a packet."""
     return (
-        _inside(rule.source, packet.version, packet.source)
-        and _inside(rule.destination, packet.version, packet.destination)
+        inside(rule.source, packet.version, packet.source)
+        and inside(rule.destination, packet.version, packet.destination)
         and (rule.protocols is None or packet.protocol in rule.protocols)
         and _port(rule.source_ports, packet.ports and packet.ports[0])
         and _port(rule.destination_ports, packet.ports and packet.ports[1])
@@ -58,7 +58,8 @@ def matches(rule, packet):
     )
 
 
-def _inside(prefixes, version, address):
+def inside(prefixes, version, address):
+    """Tell whether an address is in one of the prefixes; None stands for all addresses."""
     if prefixes is None:
         return True
     numbers, bits, width = (prefixes.four, 6, 32) if version == 4 else (prefixes.six, 8, 128)

@@ -56,7 +56,7 @@ def short(rule):
 
 def _counted(prefixes):
     count = len(prefixes.four) + len(prefixes.six)
-    digest = hashlib.sha256(repr(prefixes).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(prefixes.packed()).hexdigest()[:8]
     return f"{count} prefixes ({digest})"
 
 

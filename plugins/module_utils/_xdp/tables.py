@@ -114,7 +114,7 @@ def digest(rules):
         plain = plain._replace(icmp_types=_sorted(rule.icmp_types), parts=_sorted(rule.parts))
         found.update(repr(tuple(plain)).encode())
         for one in (rule.source, rule.destination):
-            found.update(b"any" if one is None else repr((one.four, one.six)).encode())
+            found.update(b"any" if one is None else one.packed())
     return found.hexdigest()
 
 

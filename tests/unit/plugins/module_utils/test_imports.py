@@ -49,6 +49,7 @@ IO_FILES = {
     "_rlimit": {"bounds.py", "host.py", "pam.py", "procfs.py", "survey.py", "systemd.py", "usage.py"},
 }
 PURE = {
+    "array",
     "bisect",
     "collections",
     "contextlib",
