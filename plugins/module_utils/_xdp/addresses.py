@@ -8,6 +8,7 @@ they inherit from the shorter prefixes around them, so that the longest match sa
 Private to the collection; not a public interface.
 """
 
+import collections
 from typing import Dict, List, NamedTuple, Optional
 
 LONGER = 255
@@ -56,10 +57,10 @@ def _own(lists):
 
 def _by_length(own, bits):
     """Return the prefixes, those of each length in a list."""
-    buckets: Dict[int, List[int]] = {}
+    buckets: Dict[int, List[int]] = collections.defaultdict(list)
     mask = (1 << bits) - 1
     for prefix in own:
-        buckets.setdefault(prefix & mask, []).append(prefix)
+        buckets[prefix & mask].append(prefix)
     return buckets
 
 
@@ -89,16 +90,17 @@ def _blocks(own, known):
     classes = list(known) or [0]
     numbers = {mask: number for number, mask in enumerate(classes)}
     table = bytearray(1 << 24)
+    last, number = None, 0
     for length in sorted(one for one in buckets if one <= 24):
         size = 1 << (24 - length)
         for prefix in buckets[length]:
             start, mask = prefix >> 14, own[prefix]
             if table[start]:
                 mask |= classes[table[start]]
-            number = numbers.get(mask)
-            if number is None:
-                number = numbers[mask] = len(classes)
-                classes.append(mask)
+            if mask != last:
+                last, number = mask, numbers.setdefault(mask, len(classes))
+                if number == len(classes):
+                    classes.append(mask)
                 if number >= LONGER:
                     return None
             if size == 1:
