@@ -46,7 +46,7 @@ def _attach(interface, program, mode, wanted):
     """Attach in one mode; return the link or None."""
     if wanted.link:
         try:
-            return bpf.create_link(program, interface.index, MODE_FLAGS[mode])
+            return bpf.create_link(program, interface.ifindex, MODE_FLAGS[mode])
         except OSError as error:
             if error.errno == errno.EBUSY:
                 raise rtnetlink.Refused(error.errno, "another XDP program has been attached meanwhile") from error
@@ -54,12 +54,12 @@ def _attach(interface, program, mode, wanted):
     else:
         refused = None
     # Without links; with them the same question is asked again only because netlink gives a reason in words.
-    rtnetlink.attach(interface.index, program, mode)
+    rtnetlink.attach(interface.ifindex, program, mode)
     if refused is not None and refused.errno != errno.EINVAL:
         # It works after all: what was in the way has gone meanwhile.
-        rtnetlink.attach(interface.index, -1, mode, expected=program)
+        rtnetlink.attach(interface.ifindex, -1, mode, expected=program)
         try:
-            return bpf.create_link(program, interface.index, MODE_FLAGS[mode])
+            return bpf.create_link(program, interface.ifindex, MODE_FLAGS[mode])
         except OSError as error:
             raise rtnetlink.Refused(error.errno, "") from error
     return None
@@ -76,7 +76,7 @@ def replace(interface, link, program, before, mode):
         if link is not None:
             bpf.update_link(link, program, before)
         else:
-            rtnetlink.attach(interface.index, program, mode, expected=before)
+            rtnetlink.attach(interface.ifindex, program, mode, expected=before)
     except OSError as error:
         raise ReconcileError(
             f"{interface.name}: the XDP program could not be replaced, the one before runs on: {error.strerror}"
@@ -92,7 +92,7 @@ def detach(interface, link, program, mode):
         if link is not None:
             bpf.detach_link(link)
         else:
-            rtnetlink.attach(interface.index, -1, mode, expected=program)
+            rtnetlink.attach(interface.ifindex, -1, mode, expected=program)
     except OSError as error:
         raise ReconcileError(f"{interface.name}: the XDP program could not be taken off: {error.strerror}") from error
 

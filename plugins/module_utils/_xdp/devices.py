@@ -28,7 +28,7 @@ def advice(interface, known):
             f"declare 'interface: {below}' and in the rules 'vlan: [{interface.vlan}]'; or, slower, 'mode: generic'"
         )
     if interface.kind == "bridge":
-        ports = sorted(one.name for one in known.values() if one.master == interface.index)
+        ports = sorted(one.name for one in known.values() if one.master == interface.ifindex)
         return (
             f"{interface.name} is a bridge, and frames meet an XDP program on its ports only: declare "
             f"'interface: [{', '.join(ports) or 'its ports'}]'; or, slower, 'mode: generic'"

@@ -26,7 +26,7 @@ def observe(names, mode, wanted, paths=()):
     :param mode: in which the program is wanted; it decides which devices are the right ones.
     :param wanted: :class:`loader.Features`.
     """
-    known = {one.index: one for one in rtnetlink.interfaces()}
+    known = {one.ifindex: one for one in rtnetlink.interfaces()}
     by_name = {one.name: one for one in known.values()}
     found = {name: _device(name, by_name.get(name), known, mode, wanted) for name in names}
     return found, {path: Link(os.readlink(path)) if os.path.islink(path) else files.read(path) for path in paths}
@@ -347,7 +347,7 @@ def _loaded(interface, program, wanted):
     }
     packed = _packed_meta(meta)
     generation = pins.following(interface.name)
-    ifindex = interface.index if program.mode == rtnetlink.OFFLOAD else 0
+    ifindex = interface.ifindex if program.mode == rtnetlink.OFFLOAD else 0
     with pins.opened(interface.name, before.generation if before else "none", "counters") as counters:
         if counters is not None and program.fresh:
             loader.reset_counters(counters, program.fresh)

@@ -34,7 +34,7 @@ def sessions(name):
         client, int(client_port), server, int(server_port), version,
         int.from_bytes(source, "big"), int.from_bytes(destination, "big"),
     )  # fmt: skip
-    known = {one.index: one for one in rtnetlink.interfaces()}
+    known = {one.ifindex: one for one in rtnetlink.interfaces()}
     tags = {
         tag
         for index in rtnetlink.reached_by(version, destination, source)
@@ -72,8 +72,8 @@ def _below(known, index, tag):
     if one.kind in STANDS_ON and one.lower in known:
         yield from _below(known, one.lower, one.vlan or tag)
     for port in known.values():
-        if port.master == index and index != port.index:
-            yield from _below(known, port.index, tag)
+        if port.master == index and index != port.ifindex:
+            yield from _below(known, port.ifindex, tag)
 
 
 def _packed(text):

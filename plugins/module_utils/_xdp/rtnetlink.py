@@ -37,9 +37,9 @@ class Refused(OSError):
 
 
 class Interface(NamedTuple):
-    """A network interface. ``master`` and ``lower`` are indexes, 0 for none; ``programs`` are ids by mode."""
+    """A network interface. ``ifindex``, ``master`` and ``lower`` are indexes, 0 for none; ``programs`` ids by mode."""
 
-    index: int
+    ifindex: int
     name: str
     kind: str = ""
     port_kind: str = ""
