@@ -3,6 +3,7 @@
 """``xdp_drop`` and ``xdp_drop_info`` on a veth pair, looked at with ip(8) and by what gets through."""
 
 import json
+import subprocess
 
 import pytest
 from ansible_collections.hostcraft.linux.plugins.module_utils._xdp import packets
@@ -143,7 +144,7 @@ def test_a_foreign_program_is_named_and_left_alone(box):
         "from ansible_collections.hostcraft.linux.plugins.module_utils._xdp import bpf, rtnetlink\n"
         "code = struct.pack('<BBhi', 0xb7, 0, 0, 2) + struct.pack('<BBhi', 0x95, 0, 0, 0)\n"
         "program = bpf.load_program(code, 'somebodys', 'GPL')\n"
-        "rtnetlink.attach(rtnetlink.interface('v0').index, program, 'native')\n"
+        "rtnetlink.attach(rtnetlink.interface('v0').ifindex, program, 'native')\n"
     )
     box.run("python3", "-c", load)
     before = box.link()["xdp"]
@@ -208,7 +209,8 @@ def test_the_connection_of_the_task_is_not_dropped(box):
     ("options", "said"),
     [
         ({"interface": "eth9"}, "There is no interface eth9 on this host. It has: lo, v0, v1"),
-        ({"interface": "x" * 20}, "There is no interface"),
+        ({"interface": "x" * 20}, "There is no interface 'xxxxxxxxxxxxxxxxxxxx': a name has at most 15 characters"),
+        ({"interface": "../../etc/passwd"[:15]}, "There is no interface '../../etc/passw'"),
         (
             {"rules": [dict(RULES[0], source=["10.0.0.1/33"])]},
             "rule 'office', source, entry 1: '10.0.0.1/33' is neither",
@@ -365,3 +367,72 @@ def test_a_death_at_any_call_leaves_the_old_or_the_new_program(box):
         number += 4
     assert seen == {True, False}
     assert number > 10
+
+
+# Declares the rules that it is given, as on a kernel that has neither links, batches nor memory maps.
+OLD_KERNEL = """
+import json, sys
+from tests.unit import conftest
+from ansible_collections.hostcraft.linux.plugins.module_utils._xdp import host, loader, task
+features = loader.Features(link=False, batch=False, mmap=False)
+wanted = task.wanted_of(["v0"], json.loads(sys.argv[1]), "native")
+planned = task.tried_planner(wanted, features, False)
+for step in planned(host.observe(["v0"], "native", features)).steps:
+    host.apply(step, features, [])
+    print(step)
+host.collect(["v0"], features)
+print([str(one) for one in planned(host.observe(["v0"], "native", features)).steps])
+"""
+
+
+def test_the_same_without_links_batches_and_memory_maps(box):
+    def declare(rules):
+        return box.run("python3", "-c", OLD_KERNEL, json.dumps(rules)).splitlines()
+
+    assert declare(RULES) == ["attach v0: 3 rules, 4 prefixes", "[]"]
+    assert "link" not in box.run("ls", "/sys/fs/bpf/hostcraft_xdp_drop/v0").split()
+    assert box.passed(ALL) == [OFFICE, OTHER, OFFICE6]
+    wider = dict(RULES[1], source=["11.0.0.0/8", "10.0.0.0/8", "2001:db8::/32"])
+    assert declare([RULES[0], wider, RULES[2]]) == ["update v0: attackers changed", "[]"]
+    assert box.passed(ALL) == [OFFICE, OFFICE6]
+    assert declare([RULES[0], wider]) == ["replace v0: -dns", "[]"]
+    assert [one["packets"] for one in counted(box)["counters"]] == [4, 6]
+    # Nothing but the program that is expected is replaced or taken off; the module itself goes on with it.
+    assert box.module(interface="v0", rules=RULES)["steps"] == ["replace v0: +dns"]
+
+
+def test_rates_and_sources_that_are_dropped_most(box):
+    box.module(interface="v0", rules=RULES)
+    busy = (
+        "import socket, sys, time\n"
+        "sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)\n"
+        "sender.bind(('v1', 0))\n"
+        "frames = [bytes.fromhex(one) for one in sys.argv[1:]]\n"
+        "end = time.monotonic() + 6\n"
+        "while time.monotonic() < end:\n"
+        "    for frame in frames: sender.send(frame)\n"
+        "    time.sleep(0.001)\n"
+    )
+    argv = ["python3", "-c", busy, *[one.hex() for one in (ATTACKER, ATTACKER, ATTACKER6, OTHER)]]
+    with subprocess.Popen(["nsenter", f"--target={box.process.pid}", "--net", "--", *argv]) as sender:
+        found = counted(box, interval=1, top_sources=5, sample_every=2)
+        sender.kill()
+    assert [one["source"] for one in found["top_sources"]] == ["10.1.0.1", "2001:db8:2::1"]
+    rates = {one["name"]: one["packets_per_second"] for one in found["counters"]}
+    assert rates["attackers"] > 10 > rates["office"] == rates["dns"] == 0
+    assert found["no_rule"]["packets_per_second"] > 1
+    # Sampling has ended, and has left the rules as they were.
+    assert not box.module(interface="v0", rules=RULES)["changed"]
+    assert box.module("xdp_drop_info", top_sources=5)["msg"].startswith("top_sources are sampled for an interval")
+
+
+def test_the_right_device_is_named(box):
+    box.run("ip", "link", "add", "b0", "type", "bridge")
+    box.run("ip", "link", "set", "v1", "master", "b0")
+    said = "b0 is a bridge, and frames meet an XDP program on its ports only: declare 'interface: [v1]'"
+    try:
+        assert said in box.module(interface="b0", rules=RULES)["msg"]
+        assert box.module(interface="b0", rules=RULES, mode="generic")["interfaces"]["b0"]["mode"] == "generic"
+        box.module(interface="b0", state="absent")
+    finally:
+        box.run("ip", "link", "del", "b0")

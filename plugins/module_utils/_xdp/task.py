@@ -5,6 +5,8 @@
 Private to the collection; not a public interface.
 """
 
+import re
+
 from .._core.reconcile import ReconcileError
 from . import declare, management, plan, prefixes, trial
 from .model import Wanted
@@ -17,6 +19,10 @@ def wanted_of(interfaces, rules, mode, present=True, in_place=True):
     """
     if len(set(interfaces)) < len(interfaces) or not interfaces:
         raise ReconcileError(f"Name each interface once, and at least one; found: {', '.join(interfaces) or 'none'}")
+    for name in interfaces:
+        # Names of files are made of it. The rule is the kernel's, net/core/dev.c, dev_valid_name().
+        if not re.match(r"^[^/:\s]{1,15}$", name) or name in (".", ".."):
+            raise ReconcileError(f"There is no interface '{name}': a name has at most 15 characters, no blank, : or /")
     files = {}
 
     def read(path):
