@@ -398,7 +398,7 @@ def test_the_same_without_links_batches_and_memory_maps(box):
     assert declare([RULES[0], wider]) == ["replace v0: -dns", "[]"]
     assert [one["packets"] for one in counted(box)["counters"]] == [4, 6]
     # Nothing but the program that is expected is replaced or taken off; the module itself goes on with it.
-    assert box.module(interface="v0", rules=RULES)["steps"] == ["replace v0: +dns"]
+    assert box.module(interface="v0", rules=RULES)["steps"] == ["replace v0: +dns, attackers changed"]
 
 
 def test_rates_and_sources_that_are_dropped_most(box):
