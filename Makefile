@@ -25,8 +25,8 @@ units: ## the unit tests on the oldest and newest Pythons
 import: ## build the collection and check it as Galaxy does
 	@$(SUITE) importer
 
-integration: ## the tests that meet a real sshd, and a real libvirtd with many guests
-	@$(SUITE) integration domains
+integration: ## the tests that meet a real sshd, a real libvirtd with many guests, and a real Kubernetes API server
+	@$(SUITE) integration domains clusters
 
 test: ## everything that CI runs
 	@$(SUITE)

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-from lab import hypervisor, inventory, namespace_host, packages, progress, record, switch, vm
+from lab import control_plane, hypervisor, inventory, kubernetes, namespace_host, packages, progress, record, switch, vm
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,6 +51,14 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         if name == "up":
             command.add_argument("--boot", action="store_true", help="boot, saved state or not")
+    clusters = commands.add_parser("cluster", help="a Kubernetes control plane")
+    clusters = clusters.add_subparsers(required=True, metavar="COMMAND")
+    for name, run, text in (
+        ("build", _cluster_build, "build its programs, unless that is done: some minutes"),
+        ("up", _cluster_up, "start it, and print where its kubeconfig is"),
+        ("down", _cluster_down, "stop it and remove what it has stored"),
+    ):
+        clusters.add_parser(name, help=text).set_defaults(run=run)
     commands.add_parser("hypervisor", help="start the host of the virtual machines").set_defaults(run=_hypervisor)
     return parser
 
@@ -68,6 +76,20 @@ def _vm_up(options) -> int | None:
 
 def _vm_down(options) -> int | None:
     progress.say(f"{options.name} {'stopped' if vm.down(options.name) else 'was not running'}")
+
+
+def _cluster_build(options) -> int | None:
+    print(kubernetes.ensure())
+
+
+def _cluster_up(options) -> int | None:
+    started = control_plane.up()
+    progress.say(f"the control plane is up at {started.data['address']}")
+    print(f"export KUBECONFIG={started.data['kubeconfig']}")
+
+
+def _cluster_down(options) -> int | None:
+    progress.say(f"the control plane {'stopped' if control_plane.down() else 'was not running'}")
 
 
 def _hypervisor(options) -> int | None:
@@ -92,6 +114,9 @@ def _down(options) -> int | None:
             progress.say(f"{name} is not up")
         elif known[name].kind == "vm":
             _down_vm(name, with_hypervisor=hypervisor.NAME in (options.names or known))
+        elif known[name].kind == control_plane.KIND:
+            control_plane.down()
+            progress.say(f"{name} stopped")
         elif name != switch.NAME:
             was = "stopped" if namespace_host.down(name) else "was not running; its leftovers are removed"
             progress.say(f"{name} {was}")

@@ -25,7 +25,7 @@ class LabError(Exception):
 class Record(NamedTuple):
     """One started thing. ``start`` tells its process from a later one with the same pid."""
 
-    kind: str  # "switch", "host", "hypervisor" or "vm"
+    kind: str  # "switch", "host", "hypervisor", "vm" or "cluster"
     name: str
     pid: int  # 0 for a thing without a process of its own
     start: str  # as from start_time()

@@ -12,14 +12,12 @@ import uuid
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.hostcraft.linux.plugins.plugin_utils.connection import keep_alive
 
 ROOT = "/var/lib/hostcraft/guard"  # as in module_utils/_core/guard.py
 PAUSE = 1.0  # seconds between two attempts to reach the host
 UNCONFIRMED = "no confirmation in time"  # as in module_utils/_core/watchdog.py
 RESTORE = 120.0  # seconds in which a host that puts back a change must answer again
-# A host that was reset, or lost the address of the connection, says no goodbye: without this ssh waits for ever
-# (ssh_config(5)). It is put behind the user's own settings, of which ssh takes the first.
-KEEP_ALIVE = "-o ServerAliveInterval=5 -o ServerAliveCountMax=4"
 REFUSED = 3  # exit status of "guard confirm": it was put back before
 
 display = Display()
@@ -33,7 +31,7 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         change = uuid.uuid4().hex[:12]
         if self._task.args.get("confirm_timeout") and not self._task.check_mode:
-            self._keep_alive()
+            keep_alive(self._connection)
         self._task.environment = [*(self._task.environment or []), {"HOSTCRAFT_GUARD_ID": change}]
         try:
             result.update(self._execute_module(task_vars=task_vars))
@@ -50,15 +48,6 @@ class ActionModule(ActionBase):
             return result
         result.update(self._confirm(guard))
         return result
-
-    def _keep_alive(self):
-        """Have a dead connection noticed, by the one that the module runs over and all after it."""
-        if self._connection.transport == "ssh":
-            for option in ("ssh_extra_args", "sftp_extra_args", "scp_extra_args"):
-                given = self._connection.get_option(option) or ""
-                self._connection.set_option(option, f"{given} {KEEP_ALIVE}".strip())
-            # One that is kept open from an earlier task was opened without.
-            self._connection.reset()
 
     def _confirm(self, guard):
         """Confirm the change over a new connection; return what that changes in the task's result."""
@@ -95,7 +84,8 @@ class ActionModule(ActionBase):
 
     def _after_a_cut(self, change):
         """Return the result that the module left, or its failure, after the connection was lost; None: unknown."""
-        patience = RESTORE + float(self._task.args.get("confirm_timeout") or 0)
+        timeout = int(self._task.args.get("confirm_timeout") or 0)
+        patience = RESTORE + timeout
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
             answer = self._ask(change, "status")
@@ -103,7 +93,7 @@ class ActionModule(ActionBase):
                 deadline = time.monotonic() + patience
                 time.sleep(PAUSE)
             if answer and answer["state"] == "rolled_back":
-                return self._rolled_back({"id": change}, answer)
+                return self._rolled_back({"id": change, "timeout": timeout}, answer)
             if answer and answer["state"] == "cancelled":
                 msg = f"The connection was cut, and the change was given up: {answer['reason']}. Nothing was changed"
                 return {"failed": True, "changed": False, "rolled_back": False, "guard": answer, "msg": msg}

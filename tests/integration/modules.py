@@ -18,7 +18,7 @@ import tempfile
 
 # One connection is one run: what to run, and its standard output and error. The answers are its pid and exit status.
 SERVER = """
-import ctypes, json, os, runpy, socket, sys
+import json, os, runpy, socket, sys
 from ansible.module_utils import basic
 
 listener, modules = socket.socket(fileno=int(sys.argv[1])), "ansible_collections.hostcraft.linux.plugins.modules."
@@ -28,9 +28,6 @@ def run(order):
     os.setsid()
     os.environ.clear()
     os.environ.update(order["env"])
-    for path in order.get("enter", ()):
-        if ctypes.CDLL(None, use_errno=True).setns(os.open(path, os.O_RDONLY), 0):
-            sys.exit("cannot enter %s: %s" % (path, os.strerror(ctypes.get_errno())))
     basic._ANSIBLE_ARGS, basic._ANSIBLE_PROFILE = json.dumps(order["arguments"]).encode(), "legacy"
     runpy.run_module(modules + order["name"], run_name="__main__")
 
@@ -62,13 +59,15 @@ while True:
     connection.sendall(b"%d\\n" % os.waitstatus_to_exitcode(status))
     os._exit(0)
 """
-_address = None
+_addresses = {}
 
 
-def _server():
-    """Return the address of the process that forks, which is started by the first run."""
-    global _address  # noqa: PLW0603 one for the whole test run
-    if _address is None:
+def _server(within):
+    """Return the address of the process that forks, which is started by the first run.
+
+    :param within: a command in front of it that enters namespaces, such as nsenter(1); each has a process of its own.
+    """
+    if within not in _addresses:
         directory = tempfile.TemporaryDirectory(prefix="hostcraft-")
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(f"{directory.name}/runs")
@@ -76,7 +75,7 @@ def _server():
         # The collection as it was installed for this run of the suite, without what else is on the path.
         paths = [path for path in os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(":") if path]
         process = subprocess.Popen(
-            [sys.executable, "-c", SERVER, str(listener.fileno())],
+            [*within, sys.executable, "-c", SERVER, str(listener.fileno())],
             stdin=subprocess.DEVNULL,
             env=dict(os.environ, PYTHONPATH=":".join(paths)),
             pass_fds=[listener.fileno()],
@@ -86,8 +85,8 @@ def _server():
         atexit.register(directory.cleanup)
         atexit.register(process.wait)
         atexit.register(process.kill)
-        _address = f"{directory.name}/runs"
-    return _address
+        _addresses[within] = f"{directory.name}/runs"
+    return _addresses[within]
 
 
 class Run:
@@ -96,10 +95,10 @@ class Run:
     :ivar pid: its process id.
     """
 
-    def __init__(self, order):
+    def __init__(self, order, within=()):
         self._output, self._errors = (tempfile.TemporaryFile("w+") for _two in range(2))  # noqa: SIM115 open till the end
         self._connection = socket.socket(socket.AF_UNIX)
-        self._connection.connect(_server())
+        self._connection.connect(_server(within))
         streams = [self._output.fileno(), self._errors.fileno()]
         data = json.dumps(order).encode() + b"\n"
         sent = socket.send_fds(self._connection, [data], streams)
@@ -127,12 +126,11 @@ class Run:
         return self._output.read(), self._errors.read()
 
 
-def start(name, check=False, diff=True, env=None, enter=(), **options):
-    """Start a module, in the namespaces whose files ``enter`` names; return its :class:`Run`."""
+def start(name, check=False, diff=True, env=None, within=(), **options):
+    """Start a module, in the namespaces that the command ``within`` enters; return its :class:`Run`."""
     arguments = dict(options, _ansible_check_mode=check, _ansible_diff=diff)
     environment = dict(os.environ, **env or {})
-    order = {"name": name, "env": environment, "enter": enter, "arguments": {"ANSIBLE_MODULE_ARGS": arguments}}
-    return Run(order)
+    return Run({"name": name, "env": environment, "arguments": {"ANSIBLE_MODULE_ARGS": arguments}}, within)
 
 
 def result(run, timeout=120):
@@ -146,6 +144,6 @@ def result(run, timeout=120):
     return dict(found, warnings=texts)
 
 
-def module(name, check=False, env=None, enter=(), **options):
+def module(name, check=False, env=None, within=(), **options):
     """Run a module to its end and return its result."""
-    return result(start(name, check, env=env, enter=enter, **options))
+    return result(start(name, check, env=env, within=within, **options))

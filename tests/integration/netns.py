@@ -31,7 +31,6 @@ ip link set v1 up
 echo ready
 exec sleep 3600
 """
-NAMESPACES = ("net", "mnt")
 TAP = 0x0003  # ETH_P_ALL, packet(7)
 
 
@@ -42,7 +41,7 @@ class Box:
         argv = ["unshare", "--net", "--mount", "sh", "-e", "-c", MAKE]
         self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout.readline() == "ready\n"
-        self.paths = [f"/proc/{self.process.pid}/ns/{name}" for name in NAMESPACES]
+        self.within = ("nsenter", f"--target={self.process.pid}", "--net", "--mount", "--")
 
     def close(self):
         self.process.kill()
@@ -51,7 +50,7 @@ class Box:
 
     def run(self, *argv, ok=(0,)):
         """Run a command there; return what it printed."""
-        enter = ["nsenter", f"--target={self.process.pid}", "--net", "--mount", "--", *argv]
+        enter = [*self.within, *argv]
         # What runs there in Python finds the modules of this checkout.
         environment = dict(os.environ, PYTHONPATH=str(ROOT))
         done = subprocess.run(enter, capture_output=True, text=True, timeout=120, check=False, env=environment)
@@ -60,7 +59,7 @@ class Box:
 
     def module(self, name="xdp_drop", check=False, env=None, **options):
         """Run a module there; return its result."""
-        return modules.module(name, check, env, self.paths, **options)
+        return modules.module(name, check, env, self.within, **options)
 
     def link(self, name="v0"):
         """Return what ip(8) says of an interface."""
@@ -70,7 +69,7 @@ class Box:
     def inside(self):
         """Stand in the network namespace: sockets that are made there belong to it."""
         libc = ctypes.CDLL(None, use_errno=True)
-        with open("/proc/thread-self/ns/net") as before, open(self.paths[0]) as there:
+        with open("/proc/thread-self/ns/net") as before, open(f"/proc/{self.process.pid}/ns/net") as there:
             assert libc.setns(there.fileno(), 0) == 0
             try:
                 yield

@@ -161,6 +161,32 @@ def test_a_fault_at_any_step_ends_before_or_after(wired, strike, number):
         assert not run(host, **back(four, six))["failed"]
 
 
+def test_a_change_that_fails_while_its_connection_is_cut_says_so(wired):
+    host, four, six = wired
+    before = state(host)
+    host.write("/usr/local/sbin/ip", AMBUSH.format(strike="pkill -9 -f '^sshd: root@'"))
+    host.ssh("chmod 755 /usr/local/sbin/ip; echo 5 > /root/ambush")
+    result = run(host, **move(four, six))
+    assert result["failed"]
+    assert "The connection was cut, and the change was given up: a step failed" in result["msg"]
+    assert (result["changed"], result["guard"]["state"]) == (False, "cancelled")
+    assert state(host) == before
+
+
+def test_a_change_that_cuts_the_host_off_before_its_result_came_back_is_put_back(wired):
+    host, four, six = wired
+    before = state(host)
+    host.write("/usr/local/sbin/ip", AMBUSH.format(strike=FAULTS["connection-cut"][0]))
+    host.ssh("chmod 755 /usr/local/sbin/ip; echo 1 > /root/ambush")
+    lost = {"addresses": ["10.99.0.2/24"], "gateway": "10.99.0.1", "gateway6": None}
+    declared = dict(move(four, six, **lost), confirm_timeout=5, nics=[{"name": "eth0", "addresses": [], "routes": []}])
+    result = run(host, **declared)
+    assert result["failed"]
+    assert result["rolled_back"], result
+    assert "could not be reached over a new connection within 5 s" in result["msg"]
+    assert state(host) == before
+
+
 @pytest.mark.parametrize(
     ("declared", "said"),
     [

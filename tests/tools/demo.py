@@ -3,7 +3,7 @@
 """The demo: three hosts with a real sshd, a plan, its application, a second run, and a declaration that is refused.
 
 First for resource limits, then for the very address that the hosts are reached by, then for a program that one of them
-serves by git and the others check out.
+serves by git and the others check out, then for containers with addresses of their own.
 """
 
 import json
@@ -20,6 +20,9 @@ from tests.tools.scenarios import lab
 HOSTS = ("alpha", "beta", "gamma")
 LIMITS, NETWORK = "hostcraft.linux.set_limits", "hostcraft.linux.provision_network"
 DEPLOY, SQUASH = "hostcraft.linux.deploy_source", "hostcraft.linux.squash_branch"
+ENDPOINTS = "hostcraft.linux.add_endpoints"
+MENDED = "set web1: routes fd00:203::201/128 -> 10.203.0.201/32+fd00:203::201/128"
+REACHED = ("10.203.0.201", "fd00:203::201", "10.203.0.202", "fd00:203::202")
 # A repository with two tagged versions and a branch of three commits, and the server for it.
 SERVED = """
 git init --quiet --bare --initial-branch=main /srv/git/app.git
@@ -182,6 +185,43 @@ def source(inventory: str) -> None:
     expect(lab("ssh", server, "git -C /srv/git/app.git rev-parse feature").split() == before[:1], "all is as it was")
 
 
+def endpoints(inventory: str) -> None:
+    """Give two containers of a host addresses out of the hosts' own subnet, without a bridge."""
+    first, second, _third = HOSTS
+
+    def declare(declaration: str, *options: str) -> tuple[int, str]:
+        return play(inventory, declaration, "--limit", first, *options, book=ENDPOINTS)
+
+    def reaches(name: str, *where: str) -> list[bool]:
+        pings = (f"{' '.join(where)} ping -n -q -c 1 -W 2 {address} >/dev/null; echo $?" for address in REACHED)
+        return [one == "0" for one in lab("ssh", name, "; ".join(pings)).split()]
+
+    progress.say("13. The plan: two containers get addresses of the hosts' own subnet, and no bridge")
+    status, planned = declare("endpoints.yml", "--check")
+    expect(status == 0 and recap(planned)[first]["changed"] == 1, f"{first} has a plan")
+    expect(reaches(second) == [False] * 4, "and nothing was changed")
+    progress.say("14. The real run, confirmed over a new connection")
+    status, applied = declare("endpoints.yml")
+    expect(
+        status == 0 and _shown(planned, "create", "set", "add") == _shown(applied, "create", "set", "add") != [],
+        "the steps are those of the plan",
+    )
+    expect(reaches(second) == [True] * 4, f"{second} reaches both containers, and was told nothing")
+    expect(reaches(first, "ip netns exec web1") == [True] * 4, "one container reaches the other")
+    status, again = declare("endpoints.yml")
+    expect(status == 0 and recap(again)[first]["changed"] == 0, "a second run changes nothing")
+    lab("ssh", first, "ip route del 10.203.0.201/32")
+    status, mended = declare("endpoints.yml")
+    expect(
+        status == 0 and _shown(mended, "create", "set", "add") == [MENDED],
+        "what somebody has taken away comes back, and nothing else",
+    )
+    progress.say("15. They go, with all that belonged to them")
+    status, _gone = declare("no_endpoints.yml")
+    expect(status == 0 and reaches(second) == [False] * 4, "nobody answers")
+    expect(lab("ssh", first, "ls /run/netns; ip link show group 26723; ip neigh show proxy") == "", "nothing is left")
+
+
 def _addresses(name: str) -> dict[str, str]:
     """Return the variables of a host that the declarations of its links need."""
     found = {one["family"]: one for one in json.loads(lab("ssh", name, "ip -j addr show eth0"))[0]["addr_info"]
@@ -237,6 +277,7 @@ def main() -> int:
         story(inventory)
         move(inventory)
         source(inventory)
+        endpoints(inventory)
     except (progress.StepFailed, record.LabError, subprocess.SubprocessError) as error:
         progress.say(f"FAILED: {error}")
         return 1

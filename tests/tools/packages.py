@@ -22,6 +22,7 @@ def missing(bench: bool = False) -> list[str]:
         "gpg": "gnupg",
         "openssl": "openssl",
         "patchelf": "patchelf",  # for git of other Debian releases, see gits.py
+        "ping": "iputils-ping",
         "dot": "graphviz",  # draws for the filter topology
         "clang-14": "clang-14",  # compiles the XDP program, see bpf.py
     }

@@ -16,11 +16,12 @@ import time
 from collections import deque
 from pathlib import Path
 
-from lab import cache, progress
+from lab import cache, kubernetes, progress
 from tests.tools import ansible_test, collection, packages, scenarios, venvs
 
 ROOT = collection.ROOT
 DOMAINS = "tests/integration/libvirt_domains"
+CLUSTERS = "tests/integration/clusters"
 MODULES = ("plugins/modules", "plugins/module_utils")
 LIMIT = 75 * 60.0  # seconds after which something hangs
 GRACE = 60.0  # seconds that a program has to clean up after SIGTERM
@@ -110,14 +111,20 @@ def lab() -> None:
 def integration() -> None:
     """Run the tests that meet a real sshd on namespace hosts."""
     collection.install()
-    argv = ["python", "-m", "pytest", "-q", "--durations=20", "tests/integration", f"--ignore={DOMAINS}"]
-    tool("integration tests", *argv)
+    argv = ["python", "-m", "pytest", "-q", "--durations=20", "tests/integration"]
+    tool("integration tests", *argv, *(f"--ignore={one}" for one in (DOMAINS, CLUSTERS)))
 
 
 def domains() -> None:
     """Run the tests that meet a real libvirtd with many small guests."""
     collection.install()
     tool("tests of domains", "python", "-m", "pytest", "-q", "--durations=20", DOMAINS)
+
+
+def clusters() -> None:
+    """Run the tests that meet a real Kubernetes API server."""
+    collection.install()
+    tool("tests of clusters", "python", "-m", "pytest", "-q", "--durations=20", CLUSTERS)
 
 
 def demo() -> None:
@@ -150,10 +157,13 @@ LANES = (
         "lint": lint,
         "changelog": changelog,
         "integration": integration,
+        "clusters": clusters,  # last: the API server is built beside everything before it
     },
 )
+# What runs only when it is named: building the API server takes some eight minutes of CPU time.
+BY_NAME = {"clusters"}
 STEPS = {name: step for lane in LANES for name, step in lane.items()}
-ON_HOSTS = {"lab", "demo", "molecule", "domains", "integration"}
+ON_HOSTS = {"lab", "demo", "molecule", "domains", "integration", "clusters"}
 # What must not run at the same time: the lab's own tests look for traces on the whole machine, and the small guests
 # would take from the virtual machine the time in which it must answer.
 ALONE = (
@@ -258,11 +268,30 @@ def _report(names: list[str], results: Results) -> None:
     print(f"\n{results.count('passed')} passed, {results.count('failed')} failed{more}", flush=True)
 
 
+@contextlib.contextmanager
+def _building(names: list[str]):
+    """Build the API server in the background of the other steps; its own step waits for it."""
+    if "clusters" not in names or kubernetes.built() is not None:
+        yield
+        return
+    log = cache.root() / "log/cluster-build.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    argv = [sys.executable, "-m", "lab", "cluster", "build"]
+    with open(log, "wb") as out:
+        builder = subprocess.Popen(argv, cwd=ROOT, stdout=out, stderr=out, start_new_session=True)
+    try:
+        yield
+    finally:
+        if builder.poll() is None:
+            builder.send_signal(signal.SIGINT)  # it stops the compiler, which has a process group of its own
+            builder.wait(GRACE)
+
+
 def main() -> int:
     """Run the suite; return the exit status."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.tools.suite", description=__doc__)
     parser.add_argument("steps", nargs="*", metavar="STEP", help=f"one of {', '.join(STEPS)}")
-    names = parser.parse_args().steps or list(STEPS)
+    names = parser.parse_args().steps or [name for name in STEPS if name not in BY_NAME]
     unknown = sorted(set(names) - set(STEPS))
     if unknown:
         parser.error(f"no such step: {', '.join(unknown)}")
@@ -272,7 +301,8 @@ def main() -> int:
     results = Results()
     try:
         packages.install()
-        run(names, results)
+        with _building(names):
+            run(names, results)
     except (KeyboardInterrupt, TimeoutError, *packages.Failed) as error:
         progress.say(f"STOPPED: {str(error) or 'interrupted'}")
     finally:

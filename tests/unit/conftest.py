@@ -26,3 +26,11 @@ if not _importable("ansible_collections.hostcraft.linux"):
     ):
         module = sys.modules.setdefault(package, types.ModuleType(package))
         module.__path__ = path
+
+
+if _importable("hypothesis"):
+    from hypothesis import HealthCheck, settings
+
+    # A busy machine is slow at times; what a test takes is no part of what it proves.
+    settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("untimed")

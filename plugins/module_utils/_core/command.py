@@ -32,7 +32,7 @@ def run(argv, timeout=30.0, ok=(0,), stdin=None, *, env=None, cwd=None, log=None
     :param talk: ``talk(write, read)`` for a command that waits for an answer before it is told more. It gets the two
         ends as binary streams, may meet their end at any time, and what it returns is returned here.
     :raises ReconcileError: the program is missing, ran too long, or failed. The message has the
-        command and the last lines of its standard error; the details have ``cmd``, ``rc``, ``stderr``.
+        command and the last lines of its standard error; the details have ``cmd``, ``rc``, ``stdout``, ``stderr``.
     """
     path = os.environ.get("PATH", "")
     environment = dict(os.environ, LC_ALL="C", LANGUAGE="C", PATH=f"{path}:{SYSTEM_PATH}")
@@ -70,6 +70,7 @@ def run(argv, timeout=30.0, ok=(0,), stdin=None, *, env=None, cwd=None, log=None
             f"'{shown}' failed with exit status {process.returncode}: {reason}",
             cmd=list(argv),
             rc=process.returncode,
+            stdout=out,
             stderr=err,
         )
     return out

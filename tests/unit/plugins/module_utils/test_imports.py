@@ -12,6 +12,17 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(_core.__file__ or _core._
 # What touches the system, by domain; everything else in a domain is pure.
 IO_FILES = {
     "_core": {"command.py", "files.py", "guard.py", "watchdog.py"},
+    "_boot": {"host.py", "procfs.py", "tools.py"},
+    "_endpoints": {
+        "duplicates.py",
+        "host.py",
+        "namespaces.py",
+        "netlink.py",
+        "program.py",
+        "protect.py",
+        "rtnetlink.py",
+        "sysctl.py",
+    },
     "_git": {
         "checkout.py",
         "clone.py",
@@ -27,6 +38,7 @@ IO_FILES = {
         "survey.py",
         "worktree.py",
     },
+    "_k8s": {"api.py", "auth.py", "fleet.py", "free.py", "survey.py", "task.py"},
     "_libvirt": {"drive.py", "fleet.py", "session.py", "survey.py", "task.py"},
     "_network": {"host.py", "initscripts.py", "networkmanager.py"},
     "_xdp": {
@@ -51,6 +63,7 @@ IO_FILES = {
 PURE = {
     "array",
     "bisect",
+    "base64",
     "collections",
     "contextlib",
     "datetime",
@@ -59,6 +72,7 @@ PURE = {
     "hashlib",
     "ipaddress",
     "itertools",
+    "json",
     "re",
     "typing",
     "uuid",

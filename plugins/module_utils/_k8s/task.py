@@ -1,0 +1,69 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tasks of ``k8s_ns_finalize`` and ``k8s_ns_finalize_info``, from their options to their results.
+
+Private to the collection; not a public interface.
+"""
+
+from .._core.reconcile import reconcile, reported
+from . import declare, report
+from .api import Api
+from .arguments import AUTH
+from .fleet import Fleet, said
+from .plan import plan
+from .survey import Survey
+
+
+def run(module):
+    """Free namespaces, or remove orphans, as ``module.params`` say, and return the result of the task."""
+    with reported(module):
+        wanted = declare.wanted(module.params)
+        api = connect(module.params)
+    with Survey(api, wanted.parallelism) as survey:
+        fleet = Fleet(api, survey, wanted)
+        planned = []
+
+        def planning(state):
+            planned.append(plan(wanted, state))
+            return planned[-1]
+
+        result = reconcile(module, fleet.observe, planning, fleet.apply, together=True)
+        with reported(module):
+            if module.check_mode:
+                # The server is asked in check mode too: what it would refuse is no prediction.
+                fleet.rehearse(planned[0].steps, every=True)
+    for warning in fleet.warnings:
+        module.warn(warning)
+    result.update(
+        namespaces=report.namespaces(fleet.first),
+        outcomes=fleet.results,
+        orphans=report.orphans(fleet.first.orphans if wanted.orphans else (), fleet.results),
+    )
+    failed = fleet.refusals(fleet.first)
+    if failed:
+        module.fail_json(msg=said(failed), **result)
+    return result
+
+
+def info(module):
+    """Return the result of ``k8s_ns_finalize_info``."""
+    with reported(module):
+        selection = declare.selection(module.params)
+        api = connect(module.params)
+        with Survey(api, module.params["parallelism"]) as survey:
+            state = survey.look(selection)
+            missing = survey.orphans(selection.names).orphans if module.params["orphans"] else ()
+    for one in state.cluster.hints:
+        module.warn(f"Who is behind a failure cannot be told ({one.what}): {one.message}")
+    return {
+        "changed": False,
+        "namespaces": report.namespaces(state),
+        "orphans": report.orphans(missing, {}),
+        "requests": api.requests,
+    }
+
+
+def connect(params):
+    """Return the server that the options mean."""
+    options = {name: params[name] for name in AUTH["argument_spec"]}
+    return Api(options, parallelism=params["parallelism"])

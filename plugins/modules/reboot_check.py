@@ -1,0 +1,203 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+DOCUMENTATION = r"""
+module: reboot_check
+short_description: Tell whether a host was rebooted since then, and whether it needs to be
+version_added: 1.0.0
+description:
+  - Compares boot IDs, as the kubelet does. The kernel draws a random one at every start, so a restarted service, a
+    changed clock or a lost connection is never taken for a reboot.
+  - Answers V(yes), V(no), or V(unknown) with the reason. A file that cannot be read and a container, which shares the
+    boot ID of its host, are V(unknown) and not V(no).
+  - Tells whether the host needs a reboot, and what asks for it.
+  - With O(state=waited) it waits until the host has come back from a reboot. It does not reboot it.
+author:
+  - hostcraft.linux contributors (@hostcraft)
+extends_documentation_fragment:
+  - hostcraft.linux._attributes
+options:
+  state:
+    description:
+      - V(checked) only tells.
+      - V(recorded) writes down the boot that the host is in, for a later task, and tells of the one recorded before.
+      - V(waited) asks over new connections until RV(rebooted) is V(yes); the task fails when it does not become that.
+        In check mode it asks once.
+    type: str
+    choices: [checked, recorded, waited]
+    default: checked
+  boot_id:
+    description:
+      - The boot ID of the boot to compare with, for example RV(boot_id) of an earlier task, or
+        C(status.nodeInfo.bootID) of a Kubernetes node. An empty one gives V(unknown).
+      - Without this option the host is compared with what is recorded in O(path).
+    type: str
+  path:
+    description: The file of the record.
+    type: path
+    default: /var/lib/hostcraft/reboot_check.json
+  boot_id_file:
+    description:
+      - Where the boot ID of the host is read. Of several files, with commas between them, the first that can be read
+        counts, as with the kubelet's flag of this name.
+    type: str
+    default: /proc/sys/kernel/random/boot_id
+  timeout:
+    description: How many seconds O(state=waited) waits.
+    type: int
+    default: 600
+seealso:
+  - module: ansible.builtin.reboot
+"""
+
+EXAMPLES = r"""
+- name: Does the host need a reboot?
+  hostcraft.linux.reboot_check:
+  become: true
+  register: boot
+
+- name: Say why
+  ansible.builtin.debug:
+    msg: "{{ boot.reasons | selectattr('answer', 'eq', 'yes') | map(attribute='reason') }}"
+  when: boot.reboot_required == 'yes'
+
+- name: Write down the boot before the maintenance
+  hostcraft.linux.reboot_check:
+    state: recorded
+  become: true
+
+- name: Reboot, and leave without a good-bye
+  ansible.builtin.command: systemd-run --on-active=2 systemctl reboot
+  become: true
+  changed_when: true
+
+- name: Wait until the host is back from it
+  hostcraft.linux.reboot_check:
+    state: waited
+    timeout: 900
+  become: true
+
+- name: Has the node been rebooted since its kubelet told the cluster?
+  hostcraft.linux.reboot_check:
+    boot_id: "{{ node.resources[0].status.nodeInfo.bootID }}"
+"""
+
+RETURN = r"""
+rebooted:
+  description: V(yes), V(no) or V(unknown).
+  returned: success
+  type: str
+  sample: "no"
+reason:
+  description: Why.
+  returned: success
+  type: str
+  sample: the boot ID is that of the record /var/lib/hostcraft/reboot_check.json
+soft_rebooted:
+  description: >-
+    Whether only the userspace was restarted since the record, C(systemd-soft-reboot.service(8)). V(null) where that
+    cannot be told.
+  returned: success
+  type: bool
+reboot_required:
+  description: >-
+    V(yes) when any of RV(reasons) says so. V(no) when none is V(yes) and none is V(unknown).
+  returned: success
+  type: str
+  sample: "yes"
+reasons:
+  description: >-
+    What each source says that this host has. C(marker) is C(/run/reboot-required), C(package_manager) is
+    C(needs-restarting -r) or its kin of dnf, of which only the documented exit status is an answer, C(kernel) compares
+    the running kernel with those installed, and C(libraries) are replaced ones that are still in use.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - {source: kernel, answer: "yes", reason: "kernel 6.1.0-40-amd64 runs, 6.1.0-41-amd64 is installed"}
+boot_id:
+  description: The boot ID of this host, V(null) where it cannot be read.
+  returned: success
+  type: str
+  sample: 3d1f0b7c-7e3c-4c0f-9a54-0d6e9b0f6f0e
+booted:
+  description: When the kernel was started, by the clock as it is set now.
+  returned: success
+  type: str
+  sample: "2026-11-24T06:00:03Z"
+pid1_started:
+  description: When process 1 was started; in a container that is the start of the container.
+  returned: success
+  type: str
+  sample: "2026-11-24T06:00:04Z"
+soft_reboots:
+  description: How many soft reboots systemd has counted, V(null) where it counts none.
+  returned: success
+  type: int
+container:
+  description: What kind of container this host is, V(null) when it is none.
+  returned: success
+  type: str
+kernel:
+  description: The release of the kernel that runs.
+  returned: success
+  type: str
+  sample: 6.1.0-40-amd64
+waited:
+  description: How many seconds the task has waited.
+  returned: with O(state=waited)
+  type: int
+ansible_facts:
+  description: All of these, as the fact C(hostcraft_boot).
+  returned: success
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hostcraft.linux.plugins.module_utils._boot import host, model, report, verdict
+from ansible_collections.hostcraft.linux.plugins.module_utils._boot.plan import plan
+from ansible_collections.hostcraft.linux.plugins.module_utils._core.argspec import compose
+from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError, reconcile, reported
+
+OPTIONS = dict(
+    argument_spec=dict(
+        state=dict(type="str", choices=["checked", "recorded", "waited"], default="checked"),
+        boot_id=dict(type="str"),
+        path=dict(type="path", default="/var/lib/hostcraft/reboot_check.json"),
+        boot_id_file=dict(type="str", default="/proc/sys/kernel/random/boot_id"),
+        timeout=dict(type="int", default=600),
+    )
+)
+
+
+def reference(params, recorded):
+    """Return what the host is compared with: the boot ID that was given, else the record."""
+    given = params["boot_id"]
+    if given is None:
+        return recorded
+    if given and not verdict.is_boot_id(given):
+        raise ReconcileError(f"boot_id: {given!r} is not a boot ID, such as /proc/sys/kernel/random/boot_id has it")
+    return model.Reference("the option boot_id", given)
+
+
+def main():
+    module = AnsibleModule(**compose(OPTIONS))
+    path, recording = module.params["path"], module.params["state"] == "recorded"
+    with reported(module):
+        boot, recorded = host.boot(module.params["boot_id_file"]), host.record(path)
+        if recording and boot.boot_id is None:
+            raise ReconcileError(f"Nothing can be recorded: the boot ID of this host cannot be read: {boot.problem}")
+        found = report.report(boot, reference(module.params, recorded), host.signals(boot), host.kernel())
+    result = reconcile(
+        module,
+        observe=lambda: host.record(path),
+        plan=lambda now: plan(recording, path, now, boot),
+        apply=lambda step: host.write(path, step.data),
+    )
+    module.exit_json(ansible_facts={"hostcraft_boot": found}, **dict(found, **result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,542 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whole tasks against a small API server that behaves as newer releases do, and that fails in every way."""
+
+import os
+import sys
+import threading
+import time
+
+import pytest
+from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError
+from ansible_collections.hostcraft.linux.plugins.module_utils._k8s import arguments, declare, task
+from ansible_collections.hostcraft.linux.plugins.module_utils._k8s.api import Api
+
+sys.path.insert(0, os.path.dirname(__file__))
+from fake_server import FakeServer, status
+
+pytest.importorskip("kubernetes")
+
+OPTIONS = {**arguments.AUTH["argument_spec"], **declare.SELECTION["argument_spec"], **declare.OPTIONS["argument_spec"]}
+HELD = "example.com/never"
+
+
+class Ended(Exception):
+    """The task has ended by ``fail_json``."""
+
+
+class Module:
+    """What a task needs of AnsibleModule."""
+
+    def __init__(self, server, check=False, **options):
+        given = {"host": server.url, "api_key": "secret", "timeout": 30.0, "orphans": False, **options}
+        self.params = {name: given.get(name, one.get("default")) for name, one in OPTIONS.items()}
+        self.params["orphans"] = given["orphans"]
+        self.check_mode, self.warnings = check, []
+
+    def warn(self, text):
+        self.warnings.append(text)
+
+    def fail_json(self, msg, **details):
+        raise Ended(msg, details)
+
+
+@pytest.fixture
+def server():
+    one = FakeServer()
+    yield one
+    one.close()
+
+
+def api(server, patience=5.0, **options):
+    return Api(
+        {**dict.fromkeys(arguments.AUTH["argument_spec"]), "host": server.url, "api_key": "secret", **options}, patience
+    )
+
+
+def free(server, check=False, **options):
+    module = Module(server, check, **options)
+    return dict(task.run(module), warnings=module.warnings)
+
+
+def fails(server, check=False, **options):
+    with pytest.raises(Ended) as caught:
+        free(server, check, **options)
+    return caught.value.args[0], caught.value.args[1]
+
+
+def verdicts(server, **options):
+    found = task.info(Module(server, **options))["namespaces"]
+    return {one["name"]: one["verdict"] for one in found}
+
+
+def lying(server):
+    """The namespace of 1.33 and later whose conditions say that everything is gone."""
+    calm = [("NamespaceContentRemaining", "False", "All content successfully removed")]
+    server.namespace("ordered", 600, conditions=calm, labels={"a": "b"})
+    server.add("pods", "ordered", "p", [HELD], deleting=True)
+    for resource, name in (("secrets", "dbpass"), ("deployments", "web"), ("rolebindings", "rb")):
+        server.add(resource, "ordered", name)
+
+
+@pytest.mark.parametrize("aggregated", [True, False])
+def test_conditions_that_lie_are_not_believed(server, aggregated):
+    server.aggregated = aggregated
+    lying(server)
+    found = task.info(Module(server))["namespaces"][0]
+    assert found["verdict"] == "pods_blocking"
+    assert [one["name"] for one in found["objects"]] == ["web", "p", "rb", "dbpass"]
+    assert found["objects"][1]["finalizers"] == [HELD]
+    assert found["objects"][0]["deleting"] is False
+
+
+def test_ordered_deletion_goes_on_when_the_pods_finalizer_is_cleared(server):
+    lying(server)
+    server.objects[("secrets", "ordered", "dbpass")]["metadata"]["finalizers"] = [HELD]
+    predicted = free(server, check=True, object_finalizers=["example.com/*"])
+    assert len(server.objects) == 4, "check mode changes nothing"
+    assert any("dryRun" in query for _method, _path, query, _headers in server.asked)
+    applied = free(server, object_finalizers=["example.com/*"])
+    assert applied["steps"] == predicted["steps"]
+    assert applied["diff"] == predicted["diff"]
+    assert not server.namespaces
+    assert not server.objects, "the Secret that was held later is gone too"
+    assert {one["name"] for one in applied["outcomes"]["ordered"]["cleared"]} == {"p", "dbpass"}
+    again = free(server, object_finalizers=["example.com/*"])
+    assert again["changed"] is False
+
+
+def test_force_orphans_what_it_says_and_orphans_are_removed(server):
+    lying(server)
+    predicted = free(server, check=True, force=True, timeout=0.0)
+    applied = free(server, force=True, timeout=0.0)
+    assert applied["steps"] == predicted["steps"]
+    assert "secrets/dbpass" in applied["steps"][-1]
+    assert not server.namespaces
+    assert sorted(one["name"] for one in applied["orphans"]) == ["dbpass", "p", "rb", "web"]
+    assert any("RoleBinding rb" in text and "Secret dbpass" in text for text in applied["warnings"])
+    found = task.info(Module(server, orphans=True))["orphans"]
+    assert sorted((one["namespace"], one["name"]) for one in found) == [
+        ("ordered", name) for name in ("dbpass", "p", "rb", "web")
+    ]
+    removed = free(server, state="orphans_removed", object_finalizers=[HELD])
+    assert not server.objects
+    assert not server.namespaces
+    assert removed["steps"][0].startswith("recreate namespace ordered")
+    assert free(server, state="orphans_removed")["changed"] is False
+
+
+def test_a_namespace_of_orphans_that_somebody_else_makes_is_theirs(server):
+    server.add("secrets", "gone", "dbpass")
+
+    def overtaken(method, path, query):
+        if method == "POST" and not query:
+            server.scripts.clear()
+            server.namespace("gone")
+            return status(409, "already exists")
+        return None
+
+    server.scripts.append(overtaken)
+    message, _details = fails(server, state="orphans_removed")
+    assert "somebody else has made a namespace gone" in message
+    assert "deletionTimestamp" not in server.namespaces["gone"]["metadata"]
+
+
+@pytest.mark.parametrize("aggregated", [True, False])
+def test_a_dead_group_is_named_and_nothing_is_finalized(server, aggregated):
+    server.aggregated, server.dead = aggregated, ["metrics.k8s.io/v1beta1"]
+    server.namespace("stuck", 600)
+    available = {"type": "Available", "status": "False", "reason": "ServiceNotFound", "message": "not present"}
+    server.services.append(
+        {
+            "metadata": {"name": "v1beta1.metrics.k8s.io"},
+            "spec": {"group": "metrics.k8s.io", "version": "v1beta1", "service": {"namespace": "a", "name": "b"}},
+            "status": {"conditions": [available]},
+        }
+    )
+    message, details = fails(server, check=True)
+    assert "kubectl delete apiservice v1beta1.metrics.k8s.io" in message
+    assert details["namespaces"][0]["verdict"] == "discovery_failure"
+    assert fails(server)[0] == message
+    assert "stuck" in server.namespaces
+    assert "cannot be known" in free(server, force=True, timeout=0.0)["steps"][-1]
+    assert not server.namespaces
+
+
+def test_labels_annotations_and_the_repair_of_what_was_finalized_while_active(server):
+    server.controller = False
+    kept = server.namespace("early", 600, spec=(), labels={"team": "a"})
+    kept["metadata"]["annotations"] = {"note": "x"}
+    server.add("configmaps", "early", "left")
+    bodies = []
+
+    def watching(method, path, query):
+        if method == "PUT" and not query:
+            server.controller = True
+        if path.endswith("/early") and server.namespaces:
+            bodies.append(server.namespaces["early"]["metadata"])
+
+    server.scripts.append(watching)
+    applied = free(server)
+    assert applied["steps"][0].startswith("repair namespace early")
+    assert not server.namespaces
+    assert not server.objects
+    assert all(one["labels"] == {"team": "a"} and one["annotations"] == {"note": "x"} for one in bodies)
+
+
+def test_finalizers_of_the_namespace_itself(server):
+    server.namespace("spec", 600, spec=["example.com/foo"], conditions=[("X", "False", "")])
+    server.namespace("metadata", 600, spec=[], metadata=["example.com/meta"], conditions=[("X", "False", "")])
+    message, _details = fails(server)
+    assert "2 namespaces stay" in message
+    applied = free(server, namespace_finalizers=["example.com/*"])
+    assert [step.split(":")[0] for step in applied["steps"]] == [
+        "remove example.com/meta of namespace metadata",
+        "wait for namespace metadata",
+        "remove example.com/foo of namespace spec",
+        "wait for namespace spec",
+    ]
+    assert not server.namespaces
+
+
+def test_one_that_stays_does_not_stop_the_others(server):
+    server.namespace("held", 600)
+    server.add("configmaps", "held", "c", ["other.io/x"], deleting=True)
+    server.namespace("free", 600)
+    server.add("configmaps", "free", "c", [HELD], deleting=True)
+    message, details = fails(server, object_finalizers=[HELD])
+    assert message.startswith("1 namespace stays:\nheld: Finalizers hold 1 object of held: configmaps/c (other.io/x)")
+    assert details["changed"] is True
+    assert list(server.namespaces) == ["held"]
+
+
+def test_a_controller_that_is_away(server):
+    server.controller = False
+    server.namespace("empty", 600)
+    server.namespace("full", 600)
+    server.add("configmaps", "full", "c")
+    message, _details = fails(server, timeout=0.2)
+    assert "Start kube-controller-manager" in message
+    assert list(server.namespaces) == ["full"], "nothing was left in the other one"
+
+
+@pytest.mark.parametrize("what", ["an object", "a dead group"])
+def test_what_turns_up_before_the_end_is_not_orphaned(server, what):
+    server.controller = False
+    server.namespace("late", 600)
+
+    def turn_up(method, path, query):
+        if method == "PUT" and "dryRun" in query:
+            if what == "an object":
+                server.add("secrets", "late", "dbpass")
+            else:
+                server.dead = ["metrics.k8s.io/v1beta1"]
+
+    server.scripts.append(turn_up)
+    message, _details = fails(server, timeout=0.2)
+    assert "not finalized, since" in message
+    assert server.namespaces["late"]["spec"]["finalizers"] == ["kubernetes"]
+
+
+def test_a_young_namespace_is_left_to_its_controllers(server):
+    server.controller = False
+    server.namespace("young", 59)
+
+    def clean(method, path, query):
+        server.controller = len(server.asked) > 20
+
+    server.scripts.append(clean)
+    applied = free(server, name=["young"])
+    assert applied["steps"][0].startswith("leave namespace young")
+    assert not server.namespaces
+    assert verdicts(server, name=["young"]) == {"young": "absent"}
+
+
+def test_deleted_and_made_again_meanwhile(server):
+    server.controller = False
+    server.namespace("again", 600)
+
+    def replaced(method, path, query):
+        if method == "PUT" and not query:
+            server.scripts.clear()
+            server.namespace("again")
+            return status(409, "the UID in the precondition does not match")
+        return None
+
+    server.scripts.append(replaced)
+    applied = free(server, timeout=0.0)
+    assert applied["outcomes"]["again"]["gone"] is True
+    assert server.namespaces["again"]["spec"]["finalizers"] == ["kubernetes"], "the new one is left alone"
+
+
+def test_conflicts_are_tried_again_with_what_is_there_then(server):
+    server.controller = False
+    server.namespace("busy", 600)
+    server.add("configmaps", "busy", "c", [HELD], deleting=True)
+    touched = []
+
+    def touch(method, path, query):
+        if method in ("PUT", "PATCH") and not query and len(touched) < 4:
+            touched.append(path)
+            for one in [*server.namespaces.values(), *server.objects.values()]:
+                one["metadata"]["resourceVersion"] = server._next()
+
+    server.scripts.append(touch)
+    free(server, object_finalizers=[HELD], timeout=0.5)
+    assert len(touched) == 4
+    assert not server.namespaces
+
+
+def scripted(times, answer):
+    """Return a script that answers so often instead of the server."""
+    left = [times]
+
+    def script(method, path, query):
+        if left[0]:
+            left[0] -= 1
+            return answer
+        return None
+
+    return script
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        status(429, "too many requests", **{"Retry-After": "0"}),
+        status(429, "too many requests"),
+        status(500, "etcdserver: leader changed"),
+        status(503, "apiserver not ready", **{"Retry-After": "0"}),
+    ],
+    ids=["429 with Retry-After", "429", "500", "503 with Retry-After"],
+)
+def test_what_passes_is_waited_for(server, answer):
+    server.namespace("x")
+    server.scripts.append(scripted(2, answer))
+    assert api(server, 60.0).get("/api/v1/namespaces/x", "get namespaces")["metadata"]["name"] == "x"
+
+
+def test_retry_after_is_obeyed(server):
+    server.namespace("x")
+    server.scripts.append(scripted(1, status(429, "slow down", **{"Retry-After": "1"})))
+    began = time.monotonic()
+    api(server).get("/api/v1/namespaces/x", "get namespaces")
+    assert time.monotonic() - began >= 1.0
+    server.scripts.append(scripted(1, status(429, "slow down", **{"Retry-After": "60"})))
+    with pytest.raises(ReconcileError, match="too busy for get namespaces over 5 s"):
+        api(server).get("/api/v1/namespaces/x", "get namespaces")
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (status(401, "Unauthorized"), "does not take the credentials for get namespaces"),
+        (status(403, 'User "x" cannot get namespaces'), 'Not permitted: "get namespaces".*User "x" cannot'),
+        (status(404, "not found"), "Cannot get namespaces: .* answers 404: not found"),
+        (status(409, "conflict"), "answers 409: conflict"),
+        (status(410, "expired"), "answers 410: expired"),
+        (status(500, "boom"), "answers 500: boom"),
+        ((503, {"Content-Type": "text/plain"}, "service unavailable"), "answers 503: service unavailable"),
+        (
+            (200, {"Content-Type": "text/html"}, "<html>Log in</html>"),
+            "text/html instead of JSON: '<html>Log in</html>'",
+        ),
+        ((200, {"Content-Type": "application/json"}, "[1]"), "no API object"),
+        ((302, {"Location": "http://127.0.0.1:1/"}, ""), "instead of JSON|no API object|answers 302"),
+    ],
+    ids=["401", "403", "404", "409", "410", "500", "503 text", "html", "no object", "redirect"],
+)
+def test_what_does_not_pass_is_explained(server, answer, message):
+    server.scripts.append(scripted(99, answer))
+    with pytest.raises(ReconcileError, match=message):
+        api(server).get("/api/v1/namespaces/x", "get namespaces")
+
+
+def test_nobody_answers():
+    server = FakeServer()
+    server.close()
+    with pytest.raises(ReconcileError, match=r"does not answer: .* It was tried for 0.3 s"):
+        api(server, patience=0.3).get("/api", "get")
+
+
+def test_a_server_that_is_restarted_is_waited_for(server):
+    server.namespace("x")
+    one = api(server, 60.0)
+    one.get("/api/v1/namespaces/x", "get namespaces")
+    server.close()
+    threading.Timer(0.5, lambda: server.open(server.port)).start()
+    assert one.get("/api/v1/namespaces/x", "get namespaces")["metadata"]["name"] == "x"
+
+
+def test_a_server_that_is_not_ready_yet_is_not_believed(server):
+    """Just started it knows no custom resources, and whoever asks then would find nothing left."""
+    server.controller = False
+    server.namespace("stuck", 600)
+    server.add("configmaps", "stuck", "c", [HELD], deleting=True)
+    starting = [3]
+
+    def start(method, path, query):
+        if path == "/readyz" and starting[0]:
+            starting[0] -= 1
+            return 500, {"Content-Type": "text/plain"}, "[-]poststarthook/crd-informer-synced failed"
+        if path.endswith("/configmaps") and starting[0]:
+            return status(404, "the server could not find the requested resource")
+        return None
+
+    server.scripts.append(start)
+    assert len(task.info(Module(server))["namespaces"][0]["objects"]) == 1
+    server.scripts[:] = [lambda method, path, query: status(403, "no") if path == "/readyz" else None]
+    assert len(task.info(Module(server))["namespaces"][0]["objects"]) == 1, "where readiness is not public"
+
+
+def test_pages_and_an_expired_continue_token(server):
+    server.namespace("many", 600)
+    for number in range(1200):
+        server.add("configmaps", "many", f"c{number}", [HELD], deleting=True)
+    expired = []
+
+    def expire(method, path, query):
+        if query.get("continue") == "1000" and not expired:
+            expired.append(path)
+            return status(410, "The provided continue parameter is too old")
+        return None
+
+    server.scripts.append(expire)
+    found = task.info(Module(server))["namespaces"][0]
+    assert expired
+    assert len({one["name"] for one in found["objects"]}) == len(found["objects"]) == 1200
+
+
+def test_one_connection_is_kept(server):
+    server.namespace("x")
+    one = api(server)
+    for _time in range(5):
+        one.get("/api/v1/namespaces/x", "get namespaces")
+    assert len(server._connections) == 1
+
+
+def test_a_missing_permission_is_named_before_anything_is_changed(server):
+    server.namespace("held", 600)
+    server.add("configmaps", "held", "c", [HELD], deleting=True)
+
+    def forbid(method, path, query):
+        return status(403, f"cannot {method} {path}") if method in ("PATCH", "PUT") else None
+
+    server.scripts.append(forbid)
+    for check in (True, False):
+        message, details = fails(server, check, object_finalizers=[HELD])
+        assert details["missing_permissions"] == ["patch configmaps", "update namespaces/finalize"]
+        assert message.startswith("Nothing was changed, since not permitted:")
+    assert server.objects
+
+
+def test_a_list_that_is_forbidden_is_a_verdict(server):
+    server.controller = False
+    server.namespace("stuck", 600)
+    server.scripts.append(lambda method, path, query: status(403, "no") if path.endswith("/secrets") else None)
+    assert verdicts(server) == {"stuck": "forbidden"}
+    message, _details = fails(server, force=True)
+    assert 'Grant the verb "list" on secrets' in message
+    assert "stuck" in server.namespaces
+
+
+def test_webhooks_that_refuse_are_met_by_check_mode(server):
+    server.namespace("held", 600)
+    server.add("configmaps", "held", "c", [HELD], deleting=True)
+    answer = status(500, 'failed calling webhook "dead.example.com"')
+    server.scripts.append(lambda method, path, query: answer if method == "PATCH" else None)
+    for check in (True, False):
+        message, _details = fails(server, check, object_finalizers=[HELD])
+        assert "Cannot patch configmaps: " in message
+        assert 'failed calling webhook "dead.example.com"' in message
+    server.scripts[:] = [
+        lambda method, path, query: (
+            status(400, "admission webhook does not support dry run") if "dryRun" in query else None
+        )
+    ]
+    assert any("does not support dry run" in text for text in free(server, object_finalizers=[HELD])["warnings"])
+
+
+def test_many_namespaces_are_listed_together(server):
+    server.controller = False
+    for number in range(30):
+        server.namespace(f"n{number:02d}", 600)
+        server.add("configmaps", f"n{number:02d}", "c", [HELD], deleting=True)
+    result = task.info(Module(server))
+    assert {one["verdict"] for one in result["namespaces"]} == {"controller_not_running"}
+    assert all(len(one["objects"]) == 1 for one in result["namespaces"])
+    assert result["requests"] < 20
+
+
+def test_the_clock_of_the_server_counts(server):
+    server.controller = False
+    server.namespace("x", 600)
+    assert server.clock < time.time()
+    assert task.info(Module(server))["namespaces"][0]["age"] == 600
+
+
+def test_kubeconfig_with_an_exec_plugin_whose_token_expires(server, tmp_path):
+    server.namespace("x")
+    counter = tmp_path / "count"
+    plugin = tmp_path / "plugin"
+    plugin.write_text(
+        "#!/bin/sh\n"
+        f"echo x >> {counter}; n=$(wc -l < {counter})\n"
+        'echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"ExecCredential\\",'
+        '\\"status\\":{\\"token\\":\\"token-$n\\"}}"\n'
+    )
+    plugin.chmod(0o755)
+    user = {
+        "exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": str(plugin), "interactiveMode": "Never"}
+    }
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "one",
+        "contexts": [{"name": "one", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": server.url}}],
+        "users": [{"name": "u", "user": user}],
+    }
+    refused = []
+
+    def old_token(method, path, query):
+        given = server.asked[-1][3].get("authorization")
+        if given != "Bearer token-2":
+            refused.append(given)
+            return status(401, "Unauthorized")
+        return None
+
+    server.scripts.append(old_token)
+    one = api(server, kubeconfig=config, host=None, api_key=None)
+    assert one.get("/api/v1/namespaces/x", "get namespaces")["metadata"]["name"] == "x"
+    assert refused == ["Bearer token-1"]
+
+
+def test_impersonation_proxy_and_the_environment(server, monkeypatch):
+    server.namespace("x")
+    monkeypatch.setenv("K8S_AUTH_API_KEY", "from-env")
+    one = api(server, api_key=None, impersonate_user="alice", impersonate_groups=["a", "b"])
+    one.get("/api/v1/namespaces/x", "get namespaces")
+    headers = {name.lower(): value for name, value in server.asked[-1][3].items()}
+    assert headers["authorization"] == "Bearer from-env"
+    assert headers["impersonate-user"] == "alice"
+    assert "impersonate-group" in headers
+    # The fake server sees an absolute URL when it is asked as a proxy.
+    proxied = api(server, host="http://cluster.example.com", proxy=server.url)
+    proxied.get("/api/v1/namespaces/x", "get namespaces")
+    assert server.asked[-1][3]["Host"] == "cluster.example.com"
+
+
+def test_no_way_to_a_cluster_is_explained(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    for given in (
+        {"kubeconfig": str(tmp_path / "missing")},
+        {},
+        {"kubeconfig": {"apiVersion": "v1"}},
+        {"context": "x"},
+    ):
+        with pytest.raises(ReconcileError, match="No way to the cluster from"):
+            api(server, **{"host": None, "api_key": None, **given})
+    with pytest.raises(ReconcileError, match="Cannot read .*missing, with which"):
+        api(server, host="https://127.0.0.1:1", ca_cert=str(tmp_path / "missing")).get("/api", "get")
