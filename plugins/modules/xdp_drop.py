@@ -232,7 +232,7 @@ def main():
         if result["changed"] and not module.check_mode:
             boot.reload_systemd(result["steps"])
             if not guarded:
-                host.collect(wanted.interfaces, features)
+                host.collect(wanted.interfaces)
         result["interfaces"] = host.running(wanted.interfaces)
     for warning in told:
         module.warn(warning)

@@ -53,7 +53,7 @@ class Box:
         enter = [*self.within, *argv]
         # What runs there in Python finds the modules of this checkout.
         environment = dict(os.environ, PYTHONPATH=str(ROOT))
-        done = subprocess.run(enter, capture_output=True, text=True, timeout=120, check=False, env=environment)
+        done = subprocess.run(enter, capture_output=True, text=True, timeout=300, check=False, env=environment)
         assert done.returncode in ok, f"{argv}: {done.returncode}: {done.stdout}{done.stderr}"
         return done.stdout
 

@@ -342,7 +342,7 @@ def call(*arguments):
 bpf.call = call
 for step in steps:
     host.apply(step, features, [])
-host.collect(["v0"], features)
+host.collect(["v0"])
 os._exit(3)
 """
 
@@ -380,7 +380,7 @@ planned = task.tried_planner(wanted, features, False)
 for step in planned(host.observe(["v0"], "native", features)).steps:
     host.apply(step, features, [])
     print(step)
-host.collect(["v0"], features)
+host.collect(["v0"])
 print([str(one) for one in planned(host.observe(["v0"], "native", features)).steps])
 """
 

@@ -305,19 +305,19 @@ def running(names):
     return found
 
 
-def collect(names, wanted):
+def collect(names):
     """Let go of what only an undo would have needed, and of the rests of tasks that were killed."""
     for name in names:
-        live, _own = _live(name, rtnetlink.interface(name), wanted)
-        pins.forget_others(name, (live.generation,) if live else ())
+        _mode, generation, _own = _which(name, rtnetlink.interface(name))
+        pins.forget_others(name, (generation,) if generation else ())
 
 
 def remove(name):
     """Take whatever program of ours off an interface and forget it; also where the interface is gone."""
     interface = rtnetlink.interface(name)
-    live, _own = _live(name, interface, loader.features())
-    if live and live.mode:
-        _take_off(name, live.generation, live.mode)
+    mode, generation, _own = _which(name, interface)
+    if mode:
+        _take_off(name, generation, mode)
     _forget(name, None, None, None)
 
 

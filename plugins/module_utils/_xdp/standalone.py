@@ -45,4 +45,4 @@ def apply(path):
         told = []
         host.apply(step, features, told)
         sys.stdout.write("\n".join([str(step), *told]) + "\n")
-    host.collect(wanted.interfaces, features)
+    host.collect(wanted.interfaces)
