@@ -6,6 +6,7 @@ Prints what was sent, dropped and let through, as one JSON object. Run in the na
 """
 
 import ctypes
+import importlib
 import json
 import os
 import signal
@@ -14,9 +15,9 @@ import sys
 import time
 from random import Random
 
-from tests.unit import conftest  # noqa: F401 makes the collection importable
+importlib.import_module("tests.unit.conftest")  # makes the collection importable
 
-from ansible_collections.hostcraft.linux.plugins.module_utils._xdp import (  # isort: skip
+from ansible_collections.hostcraft.linux.plugins.module_utils._xdp import (  # noqa: E402 isort: skip
     host,
     loader,
     packets,

@@ -87,10 +87,10 @@ def misses(rule):
             moved = [outside if number == side else address for number, address in enumerate(have)]
             yield frame(version, *moved, protocol, vlan, content, part)
     if rule.protocols:
-        other = next(number for number in range(253, 0, -1) if number not in rule.protocols)
+        other = min(set(range(1, 256)) - rule.protocols, default=0)
         yield frame(version, *have, other, vlan, content, part)
     if rule.vlans:
-        other = next(number for number in range(4095) if not _in(rule.vlans, number))
+        other = next((number for number in range(4095) if not _in(rule.vlans, number)), 4095)
         yield frame(version, *have, protocol, other, content, part)
     if rule.source_ports or rule.destination_ports:
         sides = [_other(rule.source_ports), _other(rule.destination_ports)]
