@@ -62,7 +62,7 @@ def stream(count, seed=1, merges=True, tags=True, big=0):
         (v50 light, v100 annotated), every 23rd renames a file.
     :param big: bytes of a file of random content in the middle of history.
     """
-    rng = random.Random(seed)  # noqa: S311 a history that is the same each time
+    rng = random.Random(seed)
     who = [f"{one} {{}} +0000" for one in PEOPLE]
     mark, names = 0, [f"src/f{n}.txt" for n in range(40)]
 

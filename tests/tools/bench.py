@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: hostcraft.linux contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run every benchmark of tests/bench and show its table: ``python3 -m tests.tools.bench [NAME...]``."""
+"""Run every benchmark of tests/bench and show its table: ``python3 -m tests.tools.bench [NAME...] [--OPTION...]``.
+
+Options are for the benchmarks named.
+"""
 
 import shutil
 import subprocess
@@ -32,18 +35,21 @@ def peers() -> Path:
 
 def main() -> int:
     """Run all benchmarks, or those named; return the exit status of the first that fails, else 0."""
-    packages.install()
+    names = [one for one in sys.argv[1:] if not one.startswith("-")]
+    options = [one for one in sys.argv[1:] if one.startswith("-")]
+    packages.install(bench=True)
     collection.install()
     venv = venvs.ensure("main")
     for bench in sorted((collection.ROOT / "tests/bench").glob("bench_*.py")):
-        if sys.argv[1:] and bench.stem.partition("_")[2] not in sys.argv[1:]:
+        if names and bench.stem.partition("_")[2] not in names:
             continue
         print(f"\n{bench.name}", flush=True)
         environment = venvs.environment(venv)
         environment["ANSIBLE_COLLECTIONS_PATH"] += f":{peers()}"
         status = subprocess.run(
-            [venv / "bin/python", "-m", f"tests.bench.{bench.stem}"], cwd=collection.ROOT, env=environment, check=False
-        ).returncode
+            [venv / "bin/python", "-m", f"tests.bench.{bench.stem}", *options],
+            cwd=collection.ROOT, env=environment, check=False,
+        ).returncode  # fmt: skip
         if status:
             return status
     return 0

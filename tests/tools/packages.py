@@ -9,9 +9,11 @@ import sys
 from lab import packages, progress, record
 
 Failed = (progress.StepFailed, record.LabError)
+# What only the benchmarks need, see bench/ladder: what packets are dropped with, and the peer.
+BENCH = {"clang-14": "clang-14", "nft": "nftables", "iptables-nft": "iptables", "xdp-filter": "xdp-tools"}
 
 
-def missing() -> list[str]:
+def missing(bench: bool = False) -> list[str]:
     """Return the packages that the toolchain lacks; what the lab needs is the lab's to say."""
     programs = {
         "git": "git",
@@ -26,7 +28,10 @@ def missing() -> list[str]:
         "/usr/sbin/iptables-legacy-restore": "iptables",
         "/usr/sbin/ipset": "ipset",
         "dot": "graphviz",  # draws for the filter topology
+        "clang-14": "clang-14",  # compiles the XDP program, see bpf.py
     }
+    if bench:
+        programs |= BENCH
     wanted = [package for program, package in programs.items() if not shutil.which(program)]
     # Debian splits ensurepip off its python3; every other build of Python has it.
     if importlib.util.find_spec("ensurepip") is None:
@@ -34,9 +39,9 @@ def missing() -> list[str]:
     return wanted
 
 
-def install() -> None:
+def install(bench: bool = False) -> None:
     """Install what is missing. Raises ``StepFailed`` or ``LabError`` when that fails."""
-    wanted = missing()
+    wanted = missing(bench)
     if wanted:
         packages.apt(["update"], "Read the package lists")
         packages.apt(["install", "--yes", "--no-install-recommends", *wanted], f"Install {', '.join(wanted)}")

@@ -43,12 +43,17 @@ def ruff() -> None:
 
 def unit() -> None:
     """Run the unit tests on the controller's Python."""
-    tool("unit tests", "python", "-m", "pytest", "-q", "tests/unit")
+    tool("unit tests", "python", "-m", "pytest", "-q", "tests/unit", "tests/bench")
 
 
 def vermin() -> None:
     """Check that what runs on managed hosts is valid for Python 3.6."""
     tool("vermin", "vermin", "--no-tips", "-t=3.6-", "--violations", *MODULES)
+
+
+def bpf() -> None:
+    """Compile the XDP program and compare it with the instructions that are committed."""
+    tool("compare the XDP program", "python", "-m", "tests.tools.bpf", "--check")
 
 
 def mypy() -> None:
@@ -141,6 +146,7 @@ LANES = (
         "ruff": ruff,
         "vermin": vermin,
         "mypy": mypy,
+        "bpf": bpf,
         "unit": unit,
         "sanity": ansible_test.sanity,
         "importer": importer,

@@ -1,0 +1,169 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Synthetic frames: one that a rule matches, one that it does not, and those of a management connection. Pure.
+
+Private to the collection; not a public interface.
+"""
+
+from typing import NamedTuple
+
+from .model import FIRST, ICMPV6, LATER, TCP, UNTAGGED, WHOLE, WITH_PORTS
+from .reference import inside
+
+SYN, ACK = 2, 16
+NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT = 135, 136
+# New connections come from any of the ports that systems choose (RFC 6056, and Linux' own range).
+NEW_PORTS = (1024, 32768, 49152, 60999)
+LINK_LOCAL = 0xFE80 << 112 | 1
+
+
+class Session(NamedTuple):
+    """A TCP connection as this host receives it; ``vlan`` is the tag with which its frames reach the interface."""
+
+    client: str
+    client_port: int
+    server: str
+    server_port: int
+    version: int
+    source: int
+    destination: int
+    vlan: int = UNTAGGED
+
+
+def of_session(session):
+    """Yield (what it is, frame) for all that must get through: the connection, a new one, and IPv6 neighbours."""
+    source, destination = session.source, session.destination
+
+    def segment(port, flags):
+        return frame(session.version, source, destination, TCP, session.vlan, _tcp(port, session.server_port, flags))
+
+    yield "a packet of the connection that this task runs over", segment(session.client_port, ACK)
+    for port in (session.client_port, *NEW_PORTS):
+        yield "a new connection from the controller", segment(port, SYN)
+    if session.version == 6:
+        for kind in (NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT):
+            for neighbour in (LINK_LOCAL, source):
+                yield (
+                    "neighbour discovery (ICMPv6), without which IPv6 does not work",
+                    frame(6, neighbour, destination, ICMPV6, session.vlan, bytes([kind]) + bytes(23)),
+                )
+
+
+def hit(rule):
+    """Return a frame that the rule matches, None when there can be none."""
+    version = next((one for one in (4, 6) if _possible(rule, one)), None)
+    if version is None:
+        return None
+    protocol = _protocol(rule, version)
+    vlan = rule.vlans[0][0] if rule.vlans else UNTAGGED
+    part = min(rule.parts) if rule.parts else WHOLE
+    if part == LATER and (rule.source_ports or rule.destination_ports or rule.icmp_types or rule.tcp_flags):
+        return None
+    if rule.icmp_types:
+        content = bytes([min(rule.icmp_types)]) + bytes(7)
+    elif protocol == TCP or protocol in WITH_PORTS:
+        flags = rule.tcp_flags[1] if rule.tcp_flags else ACK
+        content = _tcp(_first(rule.source_ports), _first(rule.destination_ports), flags)
+    else:
+        content = bytes(8)
+    addresses = (_address(rule.source, version), _address(rule.destination, version))
+    return frame(version, *addresses, protocol, vlan, content, part)
+
+
+def misses(rule):
+    """Yield frames that fail one condition of the rule each."""
+    found = hit(rule)
+    if found is None:
+        return
+    version = 4 if _possible(rule, 4) else 6
+    protocol = _protocol(rule, version)
+    have = (_address(rule.source, version), _address(rule.destination, version))
+    vlan = rule.vlans[0][0] if rule.vlans else UNTAGGED
+    part = min(rule.parts) if rule.parts else WHOLE
+    content = found[-20:]
+    for side in (0, 1):
+        outside = _outside((rule.source, rule.destination)[side], version)
+        if outside is not None:
+            moved = [outside if number == side else address for number, address in enumerate(have)]
+            yield frame(version, *moved, protocol, vlan, content, part)
+    if rule.protocols:
+        other = min(set(range(1, 256)) - rule.protocols, default=0)
+        yield frame(version, *have, other, vlan, content, part)
+    if rule.vlans:
+        other = next((number for number in range(4095) if not _in(rule.vlans, number)), 4095)
+        yield frame(version, *have, protocol, other, content, part)
+    if rule.source_ports or rule.destination_ports:
+        sides = [_other(rule.source_ports), _other(rule.destination_ports)]
+        yield frame(version, *have, protocol, vlan, _tcp(*sides, ACK), part)
+
+
+def frame(version, source, destination, protocol, vlan, content, part=WHOLE):  # noqa: PLR0917 in their order in a frame
+    """Return an Ethernet frame around a transport segment."""
+    tag = b"" if vlan == UNTAGGED else b"\x81\x00" + vlan.to_bytes(2, "big")
+    if version == 4:
+        offset = {WHOLE: 0, FIRST: 0x2000, LATER: 0x2001}[part]
+        head = bytes([0x45, 0]) + (20 + len(content)).to_bytes(2, "big") + bytes(2) + offset.to_bytes(2, "big")
+        head += bytes([64, protocol, 0, 0]) + source.to_bytes(4, "big") + destination.to_bytes(4, "big")
+        return bytes(12) + tag + b"\x08\x00" + head + content
+    following = protocol
+    if part != WHOLE:
+        content = bytes([protocol, 0]) + {FIRST: 1, LATER: 9}[part].to_bytes(2, "big") + bytes(4) + content
+        following = 44
+    head = bytes([0x60, 0, 0, 0]) + len(content).to_bytes(2, "big") + bytes([following, 64])
+    return bytes(12) + tag + b"\x86\xdd" + head + source.to_bytes(16, "big") + destination.to_bytes(16, "big") + content
+
+
+def _tcp(source_port, destination_port, flags):
+    ports = source_port.to_bytes(2, "big") + destination_port.to_bytes(2, "big")
+    return ports + bytes(8) + bytes([0x50, flags]) + bytes(6)
+
+
+def _possible(rule, version):
+    sides = [one for one in (rule.source, rule.destination) if one is not None]
+    wanted = ICMPV6 if version == 6 else 1
+    return all(one.four if version == 4 else one.six for one in sides) and not (
+        rule.icmp_types and wanted not in rule.protocols
+    )
+
+
+def _protocol(rule, version):
+    if rule.icmp_types:
+        return ICMPV6 if version == 6 else 1
+    if rule.tcp_flags:
+        return TCP
+    if rule.protocols:
+        ports = [number for number in WITH_PORTS if number in rule.protocols]
+        return ports[0] if ports else min(rule.protocols)
+    return TCP
+
+
+def _address(prefixes, version):
+    if prefixes is None:
+        return 0xC0000201 if version == 4 else 0x20010DB8 << 96 | 1  # of documentation, RFC 5737 and RFC 3849
+    return prefixes.four[0] >> 6 if version == 4 else prefixes.six[0] >> 8
+
+
+def _outside(prefixes, version):
+    """Return an address in none of the prefixes, None when there is none or it is not found at once."""
+    if prefixes is None:
+        return None
+    numbers, bits, width = (prefixes.four, 6, 32) if version == 4 else (prefixes.six, 8, 128)
+    mask = (1 << bits) - 1
+    behind = [(one >> bits) + (1 << width - (one & mask)) for one in (numbers[-1], numbers[0])]
+    before = [(numbers[0] >> bits) - 1]
+    candidates = [address for address in behind + before if 0 <= address < 1 << width]
+    return next((address for address in candidates if not inside(prefixes, version, address)), None)
+
+
+def _first(ranges):
+    return ranges[0][0] if ranges else 40000
+
+
+def _other(ranges):
+    if ranges is None:
+        return 40000
+    return next((port for port in range(65535, -1, -1) if not _in(ranges, port)), 40000)
+
+
+def _in(ranges, number):
+    return any(first <= number <= last for first, last in ranges)

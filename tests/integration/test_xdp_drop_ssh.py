@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``xdp_drop`` over a real SSH connection through the very interface that gets the rules."""
+
+import json
+
+import pytest
+
+MODULE = "hostcraft.linux.xdp_drop"
+
+
+@pytest.fixture
+def edge(host):
+    """The host with a BPF file system, and without a program before and after."""
+    # Its own: what is mounted and unmounted on this machine would be here too.
+    host.ssh("mount --make-private /sys && mount -t bpf bpf /sys/fs/bpf")
+    yield host
+    gone = host.module(MODULE, {"interface": "eth0", "state": "absent"})
+    assert not gone["failed"], gone["msg"]
+    assert attached(host) is None
+    host.ssh("umount /sys/fs/bpf")
+
+
+def attached(host):
+    """Return the name of the program on eth0, None when there is none."""
+    found = json.loads(host.ssh("ip -json -details link show eth0"))[0].get("xdp")
+    return found and found["prog"]["name"]
+
+
+def test_lists_of_the_controller_and_the_connection_itself(edge, tmp_path):
+    listed = tmp_path / "attack.txt"
+    listed.write_text("198.18.0.0/15\n2001:db8::/32\n")
+    rules = [{"name": "attack", "action": "drop", "source_file": str(listed)}]
+    everything = [{"name": "all", "action": "drop"}]
+    declared = {"interface": "eth0", "rules": rules}
+    checked, refused, done, again = edge.modules(
+        (MODULE, declared, True),
+        (MODULE, {"interface": "eth0", "rules": everything}, True),
+        (MODULE, declared, False),
+        (MODULE, declared, False),
+    )
+    assert not checked["failed"], checked["msg"]
+    assert not done["failed"], done["msg"]
+    assert checked["steps"] == done["steps"] == ["attach eth0: 1 rules, 2 prefixes"], (checked, done)
+    assert refused["failed"]
+    assert "rule 'all' drops a packet of the connection that this task runs over" in refused["msg"]
+    assert not again["changed"]
+    assert attached(edge) == "xdp_drop"
+    # An error in the list is told with the controller's own path.
+    listed.write_text("198.18.0.0/15\n198.18.0.1/15\n")
+    assert f"{listed}, line 2: '198.18.0.1/15' has bits" in edge.module(MODULE, declared)["msg"]
+
+
+def test_a_change_that_cuts_the_host_off_is_taken_back(edge):
+    before = [{"name": "one", "action": "drop", "source": ["198.18.0.0/15"]}]
+    everything = [{"name": "all", "action": "drop"}]
+    done = edge.module(MODULE, {"interface": "eth0", "rules": before})
+    assert not done["failed"], done["msg"]
+    cut = {"interface": "eth0", "rules": everything, "allow_lockout": True, "confirm_timeout": 5}
+    found = edge.module(MODULE, cut)
+    assert found["failed"], found["steps"]
+    assert found["rolled_back"], found
+    # The rules from before, with the counters from before, and the next run finds all as it was.
+    assert not edge.module(MODULE, {"interface": "eth0", "rules": before}, check=True)["changed"]
+    edge.module(MODULE, {"interface": "eth0", "state": "absent"})
+    found = edge.module(MODULE, cut)
+    assert found.get("rolled_back"), found["msg"]
+    assert attached(edge) is None
+    kept = edge.module(MODULE, {"interface": "eth0", "rules": before, "confirm_timeout": 30, "boot": True})
+    assert kept["guard"]["confirmed"] is True
+    assert attached(edge) == "xdp_drop"
