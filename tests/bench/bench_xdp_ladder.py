@@ -21,8 +21,8 @@ from tests.bench.ladder import orderings, page, rounds, stage
 def main() -> int:
     """Print the table; return the exit status, 1 when an ordering does not hold."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.bench.bench_xdp_ladder", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=6, help="how often each rung is measured (default %(default)s)")
-    parser.add_argument("--seconds", type=float, default=0.6, help="of load each time (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=10, help="how often each rung is measured (default %(default)s)")
+    parser.add_argument("--seconds", type=float, default=0.25, help="of load each time (default %(default)s)")
     parser.add_argument("--docs", action="store_true", help="write docs/xdp_ladder.md and docs/xdp_ladder.svg")
     options = parser.parse_args()
     if os.geteuid() or not {stage.SENDING_CPU, stage.RECEIVING_CPU} <= os.sched_getaffinity(0):

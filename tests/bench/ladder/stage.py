@@ -22,6 +22,7 @@ SENDING_CPU, RECEIVING_CPU = 0, 1
 SENDING_INDEX = 1001  # of the device, which the load's program has been compiled with
 NICE = -15  # of the NAPI thread, so that fewer other programs come in between
 IDLE = 0.02  # seconds without work after which all that was sent has been dealt with
+PATIENCE = 10.0  # seconds until then
 
 
 class Counters(NamedTuple):
@@ -51,8 +52,10 @@ class Stage:
         self._load.stdin.flush()
         if self._load.stdout.readline() != "sent\n":
             raise RuntimeError("the load has ended early")
-        before = None
-        while before != (now := self.counters()):
+        before, end = None, time.monotonic() + PATIENCE
+        while (now := self.counters()) != before or now.ip_delivers != now.udp_datagrams + now.udp_errors:
+            if time.monotonic() > end:
+                raise RuntimeError(f"packets are left unread: {now}")
             before = now
             time.sleep(IDLE)
 
