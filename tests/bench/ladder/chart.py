@@ -37,7 +37,7 @@ def svg(title: str, under: str, bars: list[Bar], axis: str, notes: tuple[str, ..
     """Return the picture: a title, a line under it, the bars from top to bottom, the axis' name, notes at the foot."""
     bottom = TOP + ROW * len(bars)
     height = bottom + BOTTOM + 18 * max(0, len(notes) - 1)
-    step, last = _axis(max(bar.value for bar in bars))
+    step, last = _axis(max(rung.value for rung in bars))
     scale = (WIDTH - LEFT - RIGHT) / last
     size = f'width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}"'
     parts = [
@@ -54,8 +54,8 @@ def svg(title: str, under: str, bars: list[Bar], axis: str, notes: tuple[str, ..
             f'<text class="tick" x="{x:.1f}" y="{bottom + 18}">{number * step:g}</text>'
         )
     parts.append(f'<text class="tick" x="{LEFT + last * scale / 2:.1f}" y="{bottom + 36}">{escape(axis)}</text>')
-    for number, bar in enumerate(bars):
-        parts.extend(_row(bar, TOP + ROW * number, scale))
+    for number, rung in enumerate(bars):
+        parts.extend(_row(rung, TOP + ROW * number, scale))
     for number, note in enumerate(notes):
         parts.append(f'<text class="under" x="{MARGIN}" y="{bottom + 72 + 18 * number}">{escape(note)}</text>')
     return "\n".join([*parts, "</svg>", ""])
@@ -75,13 +75,13 @@ def _axis(most: float) -> tuple[float, float]:
     return step, last
 
 
-def _row(bar: Bar, y: float, scale: float) -> list[str]:
+def _row(rung: Bar, y: float, scale: float) -> list[str]:
     middle = y + BAR / 2 + 5
-    width = max(bar.value * scale, 1.5)
-    strong = " strong" if bar.kind == "ours" else ""
-    more = f'<tspan class="more" dx="8">{escape(bar.more)}</tspan>' if bar.more else ""
+    width = max(rung.value * scale, 1.5)
+    strong = " strong" if rung.kind == "ours" else ""
+    more = f'<tspan class="more" dx="8">{escape(rung.more)}</tspan>' if rung.more else ""
     return [
-        f'<text class="name{strong}" x="{LEFT - 12}" y="{middle:.1f}">{escape(bar.name)}</text>',
-        f'<rect x="{LEFT}" y="{y}" width="{width:.1f}" height="{BAR}" rx="2" fill="{COLOURS[bar.kind]}"/>',
-        f'<text class="figure" x="{LEFT + width + 8:.1f}" y="{middle:.1f}">{escape(bar.figure)}{more}</text>',
+        f'<text class="name{strong}" x="{LEFT - 12}" y="{middle:.1f}">{escape(rung.name)}</text>',
+        f'<rect x="{LEFT}" y="{y}" width="{width:.1f}" height="{BAR}" rx="2" fill="{COLOURS[rung.kind]}"/>',
+        f'<text class="figure" x="{LEFT + width + 8:.1f}" y="{middle:.1f}">{escape(rung.figure)}{more}</text>',
     ]
