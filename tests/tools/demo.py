@@ -197,7 +197,7 @@ def endpoints(inventory: str) -> None:
         return play(inventory, declaration, "--limit", first, *options, book=ENDPOINTS)
 
     def reaches(name: str, *where: str) -> list[bool]:
-        pings = (f"{' '.join(where)} ping -n -q -c 1 -W 2 {address} >/dev/null; echo $?" for address in REACHED)
+        pings = (f"{' '.join(where)} ping -n -q -c 1 -W 1 {address} >/dev/null; echo $?" for address in REACHED)
         return [one == "0" for one in lab("ssh", name, "; ".join(pings)).split()]
 
     progress.say("13. The plan: two containers get addresses of the hosts' own subnet, and no bridge")
