@@ -66,19 +66,19 @@ print(json.dumps({"took": sorted(took)[short // 2] * 1e6, "rate": rate}))
 """
 BY_HAND = f"""
 table inet hand {{
-	chain to_proxy {{
-		type nat hook prerouting priority -100; policy accept;
-		iifname "r0" tcp dport {PORT} redirect to :{captured.IN_R}
-	}}
+    chain to_proxy {{
+        type nat hook prerouting priority -100; policy accept;
+        iifname "r0" tcp dport {PORT} redirect to :{captured.IN_R}
+    }}
 }}
 """
 BY_HAND_TPROXY = f"""
 table inet hand {{
-	chain divert {{
-		type filter hook prerouting priority -150; policy accept;
-		meta l4proto tcp socket transparent 1 meta mark set 0x539 accept
-		iifname "r0" tcp dport {PORT} tproxy ip to :{captured.IN} meta mark set 0x539 accept
-	}}
+    chain divert {{
+        type filter hook prerouting priority -150; policy accept;
+        meta l4proto tcp socket transparent 1 meta mark set 0x539 accept
+        iifname "r0" tcp dport {PORT} tproxy ip to :{captured.IN} meta mark set 0x539 accept
+    }}
 }}
 """
 WAYS = ("rule add fwmark 0x539 lookup 133 pref 133", "route add local default dev lo table 133")

@@ -73,7 +73,7 @@ def move(four, six, **more):
 
 def without(declared):
     """Return a declaration that also takes the host's addresses from eth0, with little time for a confirmation."""
-    return dict(declared, confirm_timeout=5, nics=[{"name": "eth0", "addresses": [], "routes": []}])
+    return {**declared, "confirm_timeout": 5, "nics": [{"name": "eth0", "addresses": [], "routes": []}]}
 
 
 def back(four, six):

@@ -16,14 +16,14 @@ from tests.integration.test_tproxy import BACKENDS, MIXED, REDIRECT, TRANSPARENT
 # Packets that get past the proxy. What is proxied is never forwarded, and what the router sends of it is the proxy's.
 WATCH = f"""
 table inet watch {{
-	chain through {{
-		type filter hook forward priority 300; policy accept;
-		iifname "r0" meta l4proto {{ tcp, udp }} th dport 8080 counter comment "through"
-	}}
-	chain out {{
-		type filter hook postrouting priority 300; policy accept;
-		oifname "r1" meta skuid {APP} meta l4proto {{ tcp, udp }} th dport 8080 counter comment "out"
-	}}
+    chain through {{
+        type filter hook forward priority 300; policy accept;
+        iifname "r0" meta l4proto {{ tcp, udp }} th dport 8080 counter comment "through"
+    }}
+    chain out {{
+        type filter hook postrouting priority 300; policy accept;
+        oifname "r1" meta skuid {APP} meta l4proto {{ tcp, udp }} th dport 8080 counter comment "out"
+    }}
 }}
 """
 # Starts to connect, or sends a datagram, so often, and does not wait for what becomes of it.

@@ -230,7 +230,7 @@ def capture(inventory: str) -> None:
     """Have what a user of one host sends to another go through a proxy, and nothing past it."""
     client, server, *_rest = HOSTS
     address = _addresses(server)["inet"].partition("/")[0]
-    lab("ssh", server, "cd /srv && setsid python3 -m http.server 8080 >/dev/null 2>&1 </dev/null &")
+    lab("ssh", server, "setsid python3 -m http.server --directory /srv 8080 >/dev/null 2>&1 </dev/null &")
     text = base64.b64encode(PROXY.read_bytes()).decode()
     lab("ssh", client, f"echo {text} | base64 -d > /root/proxy.py")
     start = "setsid python3 /root/proxy.py --redirect 15001 --log /root/proxy.log >/dev/null 2>&1 </dev/null & echo $!"

@@ -18,19 +18,19 @@ from .model import Found
 LONG = 60.0  # seconds that listing or loading may take
 # All that the rules use, so that a kernel or an nft without it is found out before anything is changed.
 PROBE = """table inet hostcraft_probe {
-	chain a {
-		type filter hook prerouting priority -150; policy accept;
-		meta l4proto { tcp, udp } socket transparent 1%s meta mark set meta mark & 0xfffff000 | 0x1 accept
-		ct direction reply fib daddr type local ct mark set ct mark & 0xfffff000 | 0x1
-		meta nfproto ipv4 meta l4proto { tcp, udp } tproxy ip to :1 accept
-	}
-	chain b {
-		type nat hook output priority -100; policy accept;
-		meta l4proto tcp redirect to :1
-	}
-	chain c {
-		type route hook output priority -150; policy accept;
-	}
+    chain a {
+        type filter hook prerouting priority -150; policy accept;
+        meta l4proto { tcp, udp } socket transparent 1%s meta mark set meta mark & 0xfffff000 | 0x1 accept
+        ct direction reply fib daddr type local ct mark set ct mark & 0xfffff000 | 0x1
+        meta nfproto ipv4 meta l4proto { tcp, udp } tproxy ip to :1 accept
+    }
+    chain b {
+        type nat hook output priority -100; policy accept;
+        meta l4proto tcp redirect to :1
+    }
+    chain c {
+        type route hook output priority -150; policy accept;
+    }
 }
 """
 

@@ -38,16 +38,16 @@ def render(capture, wildcard=True):
     name, made = table(capture.name), chains(capture)
     lines = [f"add table inet {name}", f"delete table inet {name}", f"table inet {name} {{"]
     for family, kind, elements in _sets(made):
-        lines += [f"\tset {kind}{family} {{", f"\t\ttype ipv{family}_addr", "\t\tflags interval"]
-        lines += [f"\t\telements = {{ {', '.join(elements)} }}", "\t}"]
-    lines += ["\tchain label {", f'\t\tcounter comment "{label(capture, flavour(wildcard))}"', "\t}"]
+        lines += [f"    set {kind}{family} {{", f"        type ipv{family}_addr", "        flags interval"]
+        lines += [f"        elements = {{ {', '.join(elements)} }}", "    }"]
+    lines += ["    chain label {", f'        counter comment "{label(capture, flavour(wildcard))}"', "    }"]
     for chain in made:
-        lines.append(f"\tchain {chain.name} {{")
+        lines.append(f"    chain {chain.name} {{")
         if chain.hook:
             kind, where = chain.hook
-            lines.append(f"\t\ttype {kind} hook {where} priority {PRIORITIES[kind]}; policy accept;")
-        lines += [f"\t\t{line}" for rule in chain.rules for line in _rule(rule, wildcard)]
-        lines.append("\t}")
+            lines.append(f"        type {kind} hook {where} priority {PRIORITIES[kind]}; policy accept;")
+        lines += [f"        {line}" for rule in chain.rules for line in _rule(rule, wildcard)]
+        lines.append("    }")
     return "\n".join([*lines, "}", ""])
 
 

@@ -125,7 +125,7 @@ def test_a_young_namespace_is_left_to_its_controllers(cluster):
 
 
 def test_roles_are_exactly_what_is_needed(cluster):
-    roles = {one["metadata"]["name"]: one for one in yaml.safe_load_all(ROLES.read_text())}
+    roles = {one["metadata"]["name"]: one for one in yaml.safe_load(ROLES.read_text())["items"]}
     place = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
     for role in roles.values():
         cluster.ask("POST", place, role)

@@ -24,45 +24,45 @@ NFT = """\
 add table inet hostcraft_tproxy_web
 delete table inet hostcraft_tproxy_web
 table inet hostcraft_tproxy_web {
-	set in_except4 {
-		type ipv4_addr
-		flags interval
-		elements = { 224.0.0.0/4, 255.255.255.255 }
-	}
-	set in_except6 {
-		type ipv6_addr
-		flags interval
-		elements = { ff00::/8 }
-	}
-	chain label {
-		counter comment "LABEL"
-	}
-	chain proxy_in {
-		ct mark set ct mark & 0xfffff000 | 0xac6
-		meta nfproto ipv4 meta l4proto { tcp, udp } tproxy ip to :15006 TO_PROXY
-		meta nfproto ipv6 meta l4proto { tcp, udp } tproxy ip6 to :15006 TO_PROXY
-		counter drop
-	}
-	chain in_2 {
-		tcp dport { 80, 8000-8099 } jump proxy_in
-	}
-	chain in {
-		meta pkttype { broadcast, multicast } return
-		tcp dport 22 fib daddr type local return
-		ip daddr @in_except4 return
-		ip6 daddr @in_except6 return
-		iifname "eth1" jump in_2
-	}
-	chain pre {
-		type filter hook prerouting priority -150; policy accept;
-		meta nfproto ipv6 return
-		tcp flags & (syn | ack) != syn socket transparent 1 socket wildcard 0 TO_PROXY
-		meta l4proto udp socket transparent 1 socket wildcard 0 TO_PROXY
-		iifname "lo" return
-		ct direction reply return
-		meta l4proto tcp ct state established ct mark & 0xfff != 0xac6 return
-		jump in
-	}
+    set in_except4 {
+        type ipv4_addr
+        flags interval
+        elements = { 224.0.0.0/4, 255.255.255.255 }
+    }
+    set in_except6 {
+        type ipv6_addr
+        flags interval
+        elements = { ff00::/8 }
+    }
+    chain label {
+        counter comment "LABEL"
+    }
+    chain proxy_in {
+        ct mark set ct mark & 0xfffff000 | 0xac6
+        meta nfproto ipv4 meta l4proto { tcp, udp } tproxy ip to :15006 TO_PROXY
+        meta nfproto ipv6 meta l4proto { tcp, udp } tproxy ip6 to :15006 TO_PROXY
+        counter drop
+    }
+    chain in_2 {
+        tcp dport { 80, 8000-8099 } jump proxy_in
+    }
+    chain in {
+        meta pkttype { broadcast, multicast } return
+        tcp dport 22 fib daddr type local return
+        ip daddr @in_except4 return
+        ip6 daddr @in_except6 return
+        iifname "eth1" jump in_2
+    }
+    chain pre {
+        type filter hook prerouting priority -150; policy accept;
+        meta nfproto ipv6 return
+        tcp flags & (syn | ack) != syn socket transparent 1 socket wildcard 0 TO_PROXY
+        meta l4proto udp socket transparent 1 socket wildcard 0 TO_PROXY
+        iifname "lo" return
+        ct direction reply return
+        meta l4proto tcp ct state established ct mark & 0xfff != 0xac6 return
+        jump in
+    }
 }
 """
 NFT = NFT.replace("TO_PROXY", "meta mark set meta mark & 0xfffff000 | 0x539 accept")
@@ -153,13 +153,14 @@ def test_the_digest_depends_on_all_that_the_rules_do():
 def test_long_lists_are_sets_for_iptables():
     many = [f"10.0.{number}.0/25" for number in range(ruleset_iptables.IN_RULES + 1)]
     one = capture(inbound=dict(WEB["inbound"], exclude_cidrs=many))
-    ((name, networks_of),) = ruleset_iptables.sets(one, 4).items()
+    sets = ruleset_iptables.sets(one, 4)
+    (name,) = sets
     text = ruleset_iptables.render(one, 4, "iptables_nft", ())["mangle"]
     assert f"-m set --match-set {name} dst -j RETURN" in text
-    made = ruleset_iptables.render_sets({name: networks_of}, 4)
+    made = ruleset_iptables.render_sets(sets, 4)
     assert made.count("\nadd ") == len(many) + 2
     assert ruleset_iptables.sets(one, 6) == {}
-    assert networks.text(4, networks_of[0]) in made
+    assert networks.text(4, sets[name][0]) in made
 
 
 def test_ports_beyond_what_a_rule_can_name():
@@ -223,11 +224,11 @@ def test_what_is_in_the_way_of_a_routing(rule, route, said):
 
 
 SS = """udp UNCONN 0      0         [::]:15006    [::]:*
-	inet-sockopt: ( v6only mc_loop transparent)
+    inet-sockopt: ( v6only mc_loop transparent)
 tcp LISTEN 0      128    0.0.0.0:15006 0.0.0.0:*
-	inet-sockopt: ( is_icsk mc_loop mc_all)
+    inet-sockopt: ( is_icsk mc_loop mc_all)
 tcp LISTEN 0      128          *:15001       *:*
-	inet-sockopt: ( is_icsk mc_loop)
+    inet-sockopt: ( is_icsk mc_loop)
 """
 
 
