@@ -126,11 +126,11 @@ class Run:
         return self._output.read(), self._errors.read()
 
 
-def start(name, /, check=False, diff=True, env=None, within=(), **options):
+def start(chosen, check=False, diff=True, env=None, within=(), **options):
     """Start a module, in the namespaces that the command ``within`` enters; return its :class:`Run`."""
     arguments = dict(options, _ansible_check_mode=check, _ansible_diff=diff)
     environment = dict(os.environ, **env or {})
-    return Run({"name": name, "env": environment, "arguments": {"ANSIBLE_MODULE_ARGS": arguments}}, within)
+    return Run({"name": chosen, "env": environment, "arguments": {"ANSIBLE_MODULE_ARGS": arguments}}, within)
 
 
 def result(run, timeout=120):
@@ -144,6 +144,6 @@ def result(run, timeout=120):
     return dict(found, warnings=texts)
 
 
-def module(name, /, check=False, env=None, within=(), **options):
+def module(chosen, check=False, env=None, within=(), **options):
     """Run a module to its end and return its result."""
-    return result(start(name, check, env=env, within=within, **options))
+    return result(start(chosen, check, env=env, within=within, **options))

@@ -23,7 +23,7 @@ ROOT = collection.ROOT
 DOMAINS = "tests/integration/libvirt_domains"
 CLUSTERS = "tests/integration/clusters"
 MODULES = ("plugins/modules", "plugins/module_utils")
-LIMIT = 75 * 60.0  # seconds after which something hangs
+LIMIT = 85 * 60.0  # seconds after which something hangs
 GRACE = 60.0  # seconds that a program has to clean up after SIGTERM
 
 

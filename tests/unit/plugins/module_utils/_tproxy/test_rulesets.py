@@ -154,7 +154,7 @@ def test_long_lists_are_sets_for_iptables():
     many = [f"10.0.{number}.0/25" for number in range(ruleset_iptables.IN_RULES + 1)]
     one = capture(inbound=dict(WEB["inbound"], exclude_cidrs=many))
     sets = ruleset_iptables.sets(one, 4)
-    (name,) = sets
+    name = next(iter(sets))
     text = ruleset_iptables.render(one, 4, "iptables_nft", ())["mangle"]
     assert f"-m set --match-set {name} dst -j RETURN" in text
     made = ruleset_iptables.render_sets(sets, 4)
