@@ -162,7 +162,7 @@ def _address(address, seen):
         yield f"{address} is where this connection comes from; the host would no longer reach it"
     if address in seen.vias:
         yield f"{address} is the gateway of a route of this host ({seen.vias[address]}), which would lead nowhere"
-    yield from _route(address, seen.state.matches.get(address), seen.pairs)
+    yield from _route(address, seen.state.matches.get(address), seen)
     if address in seen.state.answers:
         dev, mac = seen.state.answers[address]
         yield (
@@ -171,9 +171,10 @@ def _address(address, seen):
         )
 
 
-def _route(address, route, pairs):
+def _route(address, route, seen):
     if route is None:
         return
+    pair = seen.pairs.get(route.dev)
     if route.kind == RTN_LOCAL:
         yield f"{address} is an address of this host ({route.dev})"
     elif route.kind in KINDS:
@@ -183,8 +184,10 @@ def _route(address, route, pairs):
             f"a rule of policy routing sends {address} by {route}, before the main table is asked; see ip rule, "
             "and let it leave out this address"
         )
-    elif route.to == full(address) and route.dev not in pairs:
+    elif route.to == full(address) and pair is None:
         yield f"{address} is routed already, not by this module: {route}; remove that route, or choose another address"
+    elif route.to == full(address) and pair.name and pair.name not in seen.named and not seen.is_going(pair.name):
+        yield f"{address} is an address of the endpoint {pair.name}, which this task does not declare; declare both"
 
 
 def _host(wanted, state, pairs):

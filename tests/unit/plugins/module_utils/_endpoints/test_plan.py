@@ -69,6 +69,15 @@ def test_a_namespace_with_somebody_elses_link_is_kept():
     assert "/run/netns/a" in kernel.links
 
 
+def test_an_address_is_taken_from_another_endpoint_only_where_both_are_declared():
+    kernel = Kernel()
+    carry_out(kernel, filled([A, B]))
+    taken = dict(B, addresses=["10.65.0.1"])
+    with pytest.raises(ReconcileError, match=r"10\.65\.0\.1 is an address of the endpoint a, which this task does not"):
+        carry_out(kernel, filled([taken]))
+    assert heads(carry_out(kernel, filled([taken, dict(A, addresses=["fd65::1"])]))) == ["set b", "set a"]
+
+
 def test_forwarding_is_refused_ignored_or_set_with_routers_still_heeded():
     with pytest.raises(ReconcileError, match=r"net\.ipv4\.conf\.eth0\.forwarding 0 -> 1"):
         carry_out(Kernel(forwards=False), filled([A]))
