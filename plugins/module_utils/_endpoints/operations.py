@@ -56,15 +56,19 @@ def _change(key, old, new, names, taken):
         gone.sort(key=lambda one: " via " not in one)
         words = [[where, name, *_way(one)] for one in (*come, *gone)]
         kind = "route"
-    added = [([kind, "add", *one], _unadd(kind, one, taken)) for one in words[: len(come)]]
+    replaced = {one[2]: one for one in words[len(come) :] if kind == "route"}
+    added = [([kind, "add", *one], _unadd(kind, one, taken, replaced)) for one in words[: len(come)]]
     removed = [([kind, "del", *one], [[kind, "add", *one]]) for one in words[len(come) :]]
     # A default route is taken over in place; one that goes first would leave a moment without.
     return added + removed
 
 
-def _unadd(kind, words, taken):
+def _unadd(kind, words, taken, replaced):
+    """Return what undoes an addition: a route takes the place of the one to the same prefix, which comes back."""
     if kind == "route" and words[0] is None and words[2] in taken:
         return [["route", "add", None, taken[words[2]], *words[2:]]]
+    if words[2] in replaced:
+        return [["route", "add", *replaced[words[2]]]]
     return [[kind, "del", *words]]
 
 
