@@ -13,13 +13,22 @@ from pathlib import Path
 
 HEARTBEAT = 15.0  # seconds of silence after which a running step says that it is still there
 TAIL = 40  # lines of a failed command's output that are shown
+# Lines that name a failure: of pytest's summary, of Ansible's tasks, and of most other tools.
+TELLING = ("FAILED ", "ERROR", "E   ", "fatal:", "error:", "CRITICAL")
 
 _began = time.monotonic()
 _lock = threading.Lock()
 
 
 class StepFailed(Exception):
-    """A step did not succeed; its output has already been shown."""
+    """A step did not succeed; its output has already been shown.
+
+    :param telling: the lines of the output that name what failed.
+    """
+
+    def __init__(self, message: str, telling: tuple[str, ...] = ()):
+        super().__init__(message)
+        self.telling = telling
 
 
 def say(text: str) -> None:
@@ -89,10 +98,11 @@ def run(title: str, argv, log: Path, **popen) -> None:
                 os.killpg(process.pid, signal.SIGTERM)
                 process.wait()
         if status:
-            lines = log.read_text(errors="replace").splitlines()[-TAIL:]
+            lines = log.read_text(errors="replace").splitlines()
             with _lock:
-                print("\n".join(f"    | {line}" for line in lines), file=sys.stdout, flush=True)
-            raise StepFailed(f"{title}: exit status {status}; the whole output is in {log}")
+                print("\n".join(f"    | {line}" for line in lines[-TAIL:]), file=sys.stdout, flush=True)
+            telling = tuple(line for line in lines if line.lstrip().startswith(TELLING))
+            raise StepFailed(f"{title}: exit status {status}; the whole output is in {log}", telling or tuple(lines))
 
 
 def last_line(log: Path) -> str:

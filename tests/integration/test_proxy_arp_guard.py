@@ -20,17 +20,25 @@ done
 """
 
 
+# What the host's link had before: no forwarding, and routers heeded as long as it does not forward.
+START = (
+    "ip route replace default via 10.203.0.1; cd /proc/sys/net; echo 0 > ipv6/conf/all/forwarding; "
+    "echo 0 > ipv4/conf/eth0/forwarding; echo 1 > ipv6/conf/eth0/accept_ra"
+)
+
+
 @pytest.fixture
 def quiet(host):
-    """The host, of which nothing is changed after the test; what it has made is removed."""
+    """The host, of which nothing is changed after the test; what it has made is removed.
+
+    Other tests share the host and may have left its link another way of heeding routers.
+    """
+    host.ssh(START)
     before = state(host)
     yield host
     cleared = host.module(NAME, {"purge": True})
     assert not cleared["failed"], cleared
-    host.ssh(
-        "ip route replace default via 10.203.0.1; cd /proc/sys/net; echo 0 > ipv6/conf/all/forwarding; "
-        "echo 0 > ipv4/conf/eth0/forwarding; echo 1 > ipv6/conf/eth0/accept_ra"
-    )
+    host.ssh(START)
     assert state(host) == before
 
 

@@ -69,13 +69,15 @@ def suite() -> None:
         raise progress.StepFailed(f"no scenario in {WHERE}")
     collection.install()
     inventory, failed = start(), []
+    telling: tuple[str, ...] = ()
     for name in sorted(set(names()) - BY_NAME):
         try:
             run(name, inventory, cache.root() / f"log/molecule-{name}.log")
         except progress.StepFailed as error:
             failed.append(str(error))
+            telling += error.telling
     if failed:
-        raise progress.StepFailed("; ".join(failed))
+        raise progress.StepFailed("; ".join(failed), telling)
 
 
 def main() -> int:

@@ -24,6 +24,8 @@ DOMAINS = "tests/integration/libvirt_domains"
 CLUSTERS = "tests/integration/clusters"
 MODULES = ("plugins/modules", "plugins/module_utils")
 LIMIT = 85 * 60.0  # seconds after which something hangs
+TELLING = 5  # lines of each failed step that are repeated at the end, where they are seen first
+WIDTH = 300  # characters of such a line
 GRACE = 60.0  # seconds that a program has to clean up after SIGTERM
 
 
@@ -174,7 +176,11 @@ ALONE = (
 
 
 class Results(dict):
-    """``{step: (result, seconds)}``, filled by the workers."""
+    """``{step: (result, seconds)}``, filled by the workers; and what the failed ones said last."""
+
+    def __init__(self):
+        super().__init__()
+        self.said: dict[str, list[str]] = {}
 
     def count(self, kind: str) -> int:
         """Return how many steps ended as ``kind``."""
@@ -214,10 +220,10 @@ def _work(lanes: list[deque], results: Results) -> None:
                 for lock, names in ALONE:
                     if name in names:
                         alone.enter_context(lock)
-                results[name] = _result(name)
+                results[name] = _result(name, results)
 
 
-def _result(name: str) -> tuple[str, float]:
+def _result(name: str, results: Results) -> tuple[str, float]:
     began, result = time.monotonic(), "passed"
     try:
         STEPS[name]()
@@ -226,6 +232,8 @@ def _result(name: str) -> tuple[str, float]:
         progress.say(f"{name} SKIPPED: {reason}")
     except Exception as error:  # noqa: BLE001 whatever it is, the other steps still run and this one has failed
         result = "failed"
+        telling = getattr(error, "telling", ())
+        results.said[name] = [str(error), *(line[:WIDTH] for line in telling[-TELLING:])]
         progress.say(f"{name} FAILED: {error}")
     return result, time.monotonic() - began
 
@@ -264,6 +272,8 @@ def _report(names: list[str], results: Results) -> None:
     for name in (one for one in STEPS if one in names):
         result, seconds = results.get(name, ("not run", 0.0))
         print(f"{name:14} {result:8} {seconds:7.1f} s")
+    for name, lines in results.said.items():
+        print(f"\n{name}:", *lines, sep="\n    ")
     more = f", {results.count('skipped')} skipped" if results.count("skipped") else ""
     print(f"\n{results.count('passed')} passed, {results.count('failed')} failed{more}", flush=True)
 
