@@ -77,10 +77,11 @@ class Fleet:
             )
 
     def refusals(self, state):
-        """Return ``{namespace: message}`` of all that cannot be freed as it was asked."""
+        """Return ``{namespace: message}`` of all that cannot be freed as it was asked, and did not go by themselves."""
         found = {}
         for one in state.found:
-            causes = plan.blocked(self._wanted, one) if one.namespace.terminating else ()
+            gone = self.results.get(one.namespace.name, {}).get("gone")
+            causes = plan.blocked(self._wanted, one) if one.namespace.terminating and not gone else ()
             if causes:
                 found[one.namespace.name] = "; ".join(f"{cause.reason}. {cause.remedy}" for cause in causes)
         return {**found, **self._refused}

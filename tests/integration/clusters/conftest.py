@@ -60,7 +60,7 @@ class Cluster:
                 answer = self._connection.getresponse()
                 data = answer.read()
                 break
-            except (http.client.HTTPException, ConnectionError):  # the server was restarted
+            except (http.client.HTTPException, OSError):  # the server was restarted
                 self._connection = None
                 if attempt == 2:
                     raise

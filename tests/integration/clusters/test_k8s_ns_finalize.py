@@ -228,7 +228,7 @@ def test_deleted_and_made_again_meanwhile(cluster):
     cluster.delete("again")
     cluster.seen("again")
     run = modules.start("k8s_ns_finalize", kubeconfig=cluster.kubeconfig, name=["again"], min_age=30, timeout=20)
-    time.sleep(1.0)
+    time.sleep(4.0)  # so that it has found the object that holds the namespace
     cluster.ask(
         "PATCH",
         "/api/v1/namespaces/again/configmaps/c",

@@ -252,6 +252,20 @@ def test_a_young_namespace_is_left_to_its_controllers(server):
     assert verdicts(server, name=["young"]) == {"young": "absent"}
 
 
+def test_a_young_namespace_that_nobody_may_free_and_that_goes_by_itself(server):
+    server.namespace("young", 58)
+    server.add("configmaps", "young", "c", [HELD], deleting=True)
+
+    def clear(method, path, query):
+        if len(server.asked) > 20:
+            for one in server.objects.values():
+                one["metadata"]["finalizers"] = []
+
+    server.scripts.append(clear)
+    applied = free(server, name=["young"])
+    assert (applied["outcomes"]["young"]["gone"], applied["outcomes"]["young"]["failed"]) == (True, False)
+
+
 def test_deleted_and_made_again_meanwhile(server):
     server.controller = False
     server.namespace("again", 600)
