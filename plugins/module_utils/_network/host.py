@@ -12,7 +12,7 @@ from .._core import files, guard
 from .._core.command import run
 from .._core.reconcile import ReconcileError
 from . import ifcfg, initscripts, ip_json, networkmanager, owners, rules
-from .model import State, Unless, Write
+from .model import Activate, State, Unless, Write
 
 # What ip says when it is to take away what went by itself with an address or a link, or with NetworkManager's profile.
 GONE = ("No such process", "Cannot assign requested address", "Cannot find device", "No such file or directory")
@@ -141,6 +141,9 @@ def _carry_out(one, before=None):
     if isinstance(one, Unless):
         if not run(one.seen).strip():
             run(one.argv, timeout=LONG)
+        return
+    if isinstance(one, Activate):
+        networkmanager.activate(*one)
         return
     try:
         said = []

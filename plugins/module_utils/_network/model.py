@@ -124,6 +124,16 @@ class Unless(NamedTuple):
     seen: list
 
 
+class Activate(NamedTuple):
+    """An operation: NetworkManager shall run a link on the profile ``uuid``, which it was just given.
+
+    ``argv`` brings it up where NetworkManager does not by itself.
+    """
+
+    uuid: str
+    argv: list
+
+
 class Profile(NamedTuple):
     """What NetworkManager keeps of a link; ``active`` tells whether the link runs on it."""
 

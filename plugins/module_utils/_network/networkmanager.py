@@ -6,6 +6,7 @@ Private to the collection; not a public interface.
 """
 
 import re
+import time
 
 from .._core import files
 from .._core.command import run
@@ -18,14 +19,15 @@ FIELDS = "UUID,DEVICE,ACTIVE,FILENAME"
 # and 20000 more while the connectivity check fails.
 METRICS = {"nic": 100, "bond": 300, "vlan": 400, "bridge": 425}
 PENALTY, FURTHER = 20000, 25
+WAIT = 90.0  # seconds that an activation may take
+PATIENCE = 3.0  # seconds in which NetworkManager begins to bring up by itself what it was given
+PAUSE = 0.3  # seconds between two questions
 
 
 def managed():
     """Return whether NetworkManager keeps each link, ``{name: bool}``; None where it does not run."""
     try:
-        if run(["nmcli", "-t", "-f", "RUNNING", "general"]).strip() != "running":
-            return None
-        table = run(["nmcli", "-t", "-f", "DEVICE,STATE", "device"])
+        table = run(["nmcli", "-t", "-f", "DEVICE,STATE", "device"])  # fails where it does not run
     except ReconcileError:
         return None
     return {name: state != "unmanaged" for name, state in map(fields, table.splitlines())}
@@ -50,6 +52,26 @@ def profiles():
         if name and (active == "yes" or name not in found):
             found[name] = Profile(uuid, path, text, active == "yes")
     return found
+
+
+def activate(uuid, argv):
+    """Wait until a profile that was loaded is active; run ``argv`` where NetworkManager does not bring it up by itself.
+
+    To bring up what is coming up already would make it begin anew.
+
+    :raises ReconcileError: it does not come up.
+    """
+    begin_until = time.monotonic() + PATIENCE
+    end_until = time.monotonic() + WAIT
+    while True:
+        state = run(["nmcli", "-g", "GENERAL.STATE", "connection", "show", "uuid", uuid]).strip()
+        if state == "activated":
+            return
+        now = time.monotonic()
+        if now > (end_until if state == "activating" else begin_until):
+            run(argv, timeout=WAIT + PATIENCE)
+            return
+        time.sleep(PAUSE)
 
 
 def kept(links, rules, found):

@@ -11,7 +11,7 @@ Private to the collection; not a public interface.
 from .._core.reconcile import Plan, ReconcileError, Step
 from . import bridge_vlans, iproute, keyfile, options, topology
 from .job import NOTHING, anew, in_the_way, job_of
-from .model import Unless, Write
+from .model import Activate, Unless, Write
 from .shown import changes, said_of_port, said_of_settings, shown, warnings, with_keys
 
 DIRECTORY = "/etc/NetworkManager/system-connections"
@@ -39,10 +39,10 @@ def plan(wanted, state):
     for name in stale:
         steps.append(_step("write", _path(name, state), _said(name, state), [Write(_path(name, state), texts[name])]))
     if stale:
-        files = [_path(name, state) for name in stale]
+        files = [_path(name, state) for name in topology.order_of_activation(job.links) if name in stale]
         steps.append(_step("load", "NetworkManager", ", ".join(stale), [["nmcli", "connection", "load", *files]]))
     steps += [
-        _activate(name, job, state, name in again)
+        _activate(name, job, state, name in again, name in stale)
         for name in topology.order_of_activation(job.links)
         if name in differing
     ]
@@ -127,8 +127,11 @@ def _said(name, state):
     return f"profile of {name}" if name in state.profiles else f"new profile of {name}"
 
 
-def _activate(name, job, state, again):
-    """Take a link to what its profile says: in place where NetworkManager and the kernel can."""
+def _activate(name, job, state, again, loaded):
+    """Take a link to what its profile says: in place where NetworkManager and the kernel can.
+
+    What does not run on a profile that was loaded comes up with it by itself.
+    """
     link, have = job.links[name], state.links.get(name)
     profile = state.profiles.get(name)
     changed = job.changed(name) if have else {}
@@ -138,7 +141,9 @@ def _activate(name, job, state, again):
     in_place = in_place and (link.kind == "bridge" or not job.port(name))
     if in_place:
         return _step("reapply", name, _what(name, job), [["nmcli", "--wait", WAIT, "device", "reapply", name]])
-    do = _up(profile.uuid if profile else keyfile.identity(name))
+    uuid = profile.uuid if profile else keyfile.identity(name)
+    by_itself = loaded and (have is None or again or not (profile and profile.active))
+    do = Activate(uuid, _up(uuid)) if by_itself else _up(uuid)
     if have is None or again:
         return _step("create", name, _what(name, job), [do])
     reason = f"({', '.join(restart)}) " if restart else ""
