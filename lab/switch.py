@@ -14,6 +14,9 @@ NAME = "switch"  # hosts cannot have this name
 SUBNET = ipaddress.ip_network("10.203.0.0/24")
 SUBNET6 = ipaddress.ip_network("fd00:203::/64")
 OWN = 1  # the switch's own host number in both subnets
+# By their number, so that a host that is started again is found at once under its old address; and a bridge without
+# one of its own takes another whenever a port comes or goes, and the hosts go on sending to the old one.
+MAC = "02:00:0a:cb:00:{:02x}"
 
 
 def up() -> record.Record:
@@ -27,7 +30,7 @@ def up() -> record.Record:
     started = namespaces.start("switch", NAME, ["net"], ["/usr/bin/sleep", "infinity"], None, data)
     batch = f"""
 link set lo up
-link add hub0 type bridge
+link add hub0 address {MAC.format(OWN)} type bridge
 addr add {SUBNET[OWN]}/{SUBNET.prefixlen} dev hub0
 addr add {SUBNET6[OWN]}/{SUBNET6.prefixlen} dev hub0 nodad
 link set hub0 up
@@ -50,7 +53,7 @@ def plug(number: int, pid: int) -> None:
     """Wire the network namespace of ``pid`` to the switch as eth0 with the host number ``number``."""
     switch = up()
     batch = f"""
-link add port{number} type veth peer name eth0 netns {pid}
+link add port{number} type veth peer name eth0 address {MAC.format(number)} netns {pid}
 link set port{number} master hub0 up
 """
     namespaces.run(switch.pid, ["ip", "-batch", "-"], batch)

@@ -74,6 +74,16 @@ def test_hosts_come_up_are_reached_and_go():
     assert lab("ssh", "two", "true") == ""
 
 
+def test_a_host_that_comes_or_goes_is_found_under_its_address_by_the_others():
+    lab("up", "one", "two")
+    to_two = "ping -c 1 -W 2 10.203.0.3 >/dev/null && ping -c 1 -W 2 10.203.0.1 >/dev/null && echo reached"
+    assert lab("ssh", "one", to_two) == "reached\n"
+    for _time in range(3):
+        lab("down", "two")
+        lab("up", "two")
+        assert lab("ssh", "one", to_two) == "reached\n"
+
+
 def test_what_a_host_changes_is_its_own():
     passwd = Path("/etc/passwd").read_text()
     lab("up", "one")
