@@ -176,7 +176,8 @@ def _xml(started: record.Record, base: Path, kind: str) -> str:
         for index, bridge in enumerate(hypervisor.BRIDGES, 1)
     ]
     return DOMAIN.read_text().format(
-        accelerator=kind, cpu=CPU[kind], name=started.name, uuid=uuid.uuid5(uuid.NAMESPACE_DNS, started.name), memory=MEMORY,
+        accelerator=kind, cpu=CPU[kind], memory=MEMORY,
+        name=started.name, uuid=uuid.uuid5(uuid.NAMESPACE_DNS, started.name),
         base=f"{hypervisor.BASE}/{base.name}",
         disk=f"{hypervisor.IMAGES}/{started.name}.qcow2", images=hypervisor.IMAGES, nics="\n".join(nics),
         port=started.data["port"], mac=mac,

@@ -226,7 +226,7 @@ def main():
         observe=lambda: host.observe(wanted.interfaces, wanted.mode, features, wanted.files),
         plan=planned,
         apply=lambda step: host.apply(step, features, told),
-        guard=guard.Guard(module, given["confirm_timeout"], undo=boot.undo),
+        guard=guard.Guard(module, given["confirm_timeout"], undo=boot.undo, settle=boot.settle),
     )
     with reported(module):
         if result["changed"] and not module.check_mode:

@@ -69,3 +69,7 @@ def test_a_change_that_cuts_the_host_off_is_taken_back(edge):
     kept = edge.module(MODULE, {"interface": "eth0", "rules": before, "confirm_timeout": 30, "boot": True})
     assert kept["guard"]["confirmed"] is True
     assert attached(edge) == "xdp_drop"
+    # Confirmed, nothing is kept of what an undo would have needed.
+    gone = edge.module(MODULE, {"interface": "eth0", "state": "absent", "confirm_timeout": 30})
+    assert gone["guard"]["confirmed"] is True
+    assert edge.ssh("ls -d /sys/fs/bpf/hostcraft* /var/lib/hostcraft/xdp_drop 2>/dev/null", ok=(0, 2)) == ""

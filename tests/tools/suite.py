@@ -289,7 +289,7 @@ def _building(names: list[str]):
     argv = [sys.executable, "-m", "lab", "cluster", "build"]
     with open(log, "wb") as out:
         builder = subprocess.Popen(argv, cwd=ROOT, stdout=out, stderr=out, start_new_session=True)
-    with contextlib.suppress(OSError):  # its session is a group of its own, in which "nice" counts (sched(7), autogroup)
+    with contextlib.suppress(OSError):  # its session is a group, outside of which "nice" does not count (sched(7))
         Path(f"/proc/{builder.pid}/autogroup").write_text("15")
     try:
         yield

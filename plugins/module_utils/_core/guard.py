@@ -51,10 +51,11 @@ class Guard:
     :param timeout: seconds between the end of the change and its confirmation; 0: no confirmation is wanted, and all
         that is left of the guard is that it refuses to change what another one watches.
     :param undo: ``undo(state, plan) -> actions``, pure: what puts back ``state``, as :func:`file` and :func:`run` make.
+    :param settle: the same, for what lets go of all that only the undo would have needed, once it is confirmed.
     """
 
-    def __init__(self, module, timeout, undo):
-        self.module, self.timeout, self.undo = module, timeout, undo
+    def __init__(self, module, timeout, undo, settle=None):
+        self.module, self.timeout, self.undo, self.settle = module, timeout, undo, settle
         # The action plugin chooses it, so that it can ask for the change when the task's connection is lost.
         self.id = os.environ.get("HOSTCRAFT_GUARD_ID") or f"{int(time.time()):x}-{os.getpid()}"
         self.directory = os.path.join(ROOT, self.id)
@@ -79,6 +80,7 @@ class Guard:
             "boot_id": watchdog.boot_id(),
             "steps": steps,
             "undo": list(self.undo(state, plan)),
+            "settle": list(self.settle(state, plan)) if self.settle else [],
             "units": [path for path, _text in reversed(units)],
         }
         watchdog.write(self.directory, "change", change)

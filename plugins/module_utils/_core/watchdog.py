@@ -44,11 +44,15 @@ def status(directory):
 
 def confirm(directory):
     """Keep the change; exit status 3 when it was put back before."""
-    decide(directory, CONFIRMED, "confirmed")
+    first = decide(directory, CONFIRMED, "confirmed")
     status(directory)
     if read(directory, "decision")["state"] != CONFIRMED:
         return 3
     clean(directory)
+    if first:
+        errors = carry_out(read(directory, "change")["settle"])
+        if errors:
+            log(directory, "confirmed, and something is left that is not needed any more: " + "; ".join(errors))
     return 0
 
 
@@ -123,19 +127,25 @@ def restore(directory, power_cycled):
 
     :param power_cycled: the files only; the rest is gone with the machine's memory.
     """
+    errors = carry_out(one for one in read(directory, "change")["undo"] if "path" in one or not power_cycled)
+    write(directory, "restored", {"errors": errors, "time": time.time()})
+    log(directory, "everything is as before" if not errors else "put back with errors: " + "; ".join(errors))
+    clean(directory)
+
+
+def carry_out(actions):
+    """Carry out recorded actions, all of them whatever fails; return the errors of those that may not fail."""
     errors = []
-    for action in read(directory, "change")["undo"]:
+    for action in actions:
         try:
             if "path" in action:
                 files.restore(files.from_json(action))
-            elif not power_cycled and not (action["unless"] and command.run(action["unless"]).strip()):
+            elif not (action["unless"] and command.run(action["unless"]).strip()):
                 command.run(action["argv"], timeout=action["timeout"], stdin=action["stdin"])
         except ReconcileError as error:
             if not action.get("may_fail"):
                 errors.append(str(error))
-    write(directory, "restored", {"errors": errors, "time": time.time()})
-    log(directory, "everything is as before" if not errors else "put back with errors: " + "; ".join(errors))
-    clean(directory)
+    return errors
 
 
 def clean(directory):

@@ -60,12 +60,13 @@ sys.exit(main(sys.argv))
 """
 # systemd.special(7), network-pre.target: before anything that brings an interface up. A device that the network's own
 # configuration makes (a bond) is not there so early; its unit is started by the device.
+# Where systemd mounts bpffs itself (mount-setup.c) there is no unit of it, and nothing that requires one is started.
 UNIT = """# Made by hostcraft.linux.xdp_drop
 [Unit]
 Description=Drop packets on {name} (XDP)
 DefaultDependencies=no
 After=local-fs.target sys-fs-bpf.mount {device}
-Requires=sys-fs-bpf.mount
+Wants=sys-fs-bpf.mount
 {order}
 RequiresMountsFor={loader} {configuration}
 ConditionPathExists={configuration}
@@ -164,7 +165,7 @@ def _sources():
 def undo(state, todo):
     """Return the actions with which a guard puts back ``state`` (:mod:`_core.guard`)."""
     devices_found, _files = state
-    actions = [guard.file(files.Snapshot(GUARDS_LOADER, packed(), mode=0o700))]
+    actions = []
     for step in reversed(todo.steps):
         if step.target.startswith("/"):
             actions.append(guard.file(files.take(step.target)))
@@ -176,4 +177,20 @@ def undo(state, todo):
             actions.append(
                 guard.run([sys.executable, GUARDS_LOADER, "restore", step.target, live.generation, live.mode])
             )
-    return [*actions, guard.file(files.Snapshot(GUARDS_LOADER, None, missing=os.path.dirname(GUARDS_LOADER)))]
+    return _with_loader(actions)
+
+
+def settle(_state, todo):
+    """Return the actions that let go of programs that only the undo would have needed."""
+    names = [step.target for step in todo.steps if not step.target.startswith("/")]
+    return _with_loader([guard.run([sys.executable, GUARDS_LOADER, "collect", name]) for name in names])
+
+
+def _with_loader(actions):
+    """Let the program be there for the actions, and no longer."""
+    missing = os.path.dirname(GUARDS_LOADER)
+    return [
+        guard.file(files.Snapshot(GUARDS_LOADER, packed(), mode=0o700)),
+        *actions,
+        guard.file(files.Snapshot(GUARDS_LOADER, None, missing=missing)),
+    ]

@@ -5,6 +5,7 @@
     xdp_drop apply FILE                          attach what a file declares, or bring it up to date
     xdp_drop restore INTERFACE GENERATION MODE   go back to a program that is still pinned
     xdp_drop remove INTERFACE                    take our program off
+    xdp_drop collect INTERFACE                   let go of the programs that it does not run
 
 Private to the collection; not a public interface.
 """
@@ -19,10 +20,11 @@ from . import host, loader, task
 
 def main(argv):
     """Run the command in ``argv``; return the exit status."""
-    commands = {"apply": (apply, 1), "restore": (host.restore, 3), "remove": (host.remove, 1)}
+    commands = {"apply": (apply, 1), "restore": (host.restore, 3), "remove": (host.remove, 1), "collect": (collect, 1)}
     command, count = commands.get(argv[1] if argv[1:] else "", (None, -1))
     if len(argv) - 2 != count:
-        sys.stderr.write(f"usage: {argv[0]} apply FILE | restore INTERFACE GENERATION MODE | remove INTERFACE\n")
+        usage = "apply FILE | restore INTERFACE GENERATION MODE | remove INTERFACE | collect INTERFACE"
+        sys.stderr.write(f"usage: {argv[0]} {usage}\n")
         return 2
     try:
         command(*argv[2:])
@@ -46,3 +48,8 @@ def apply(path):
         host.apply(step, features, told)
         sys.stdout.write("\n".join([str(step), *told]) + "\n")
     host.collect(wanted.interfaces)
+
+
+def collect(name):
+    """Let go of the programs of an interface that it does not run."""
+    host.collect([name])
