@@ -38,7 +38,7 @@ demo-vm: ## the same story told by Molecule on a virtual machine, with systemd, 
 	@$(PYTHON) -m tests.tools.scenarios
 
 molecule: ## the Molecule scenarios, as the suite runs them
-	@$(SUITE) molecule
+	@$(SUITE) drills molecule
 
 bench: ## measure
 	@$(PYTHON) -m tests.tools.bench

@@ -141,7 +141,8 @@ LANES = (
     {
         "lab": lab,
         "demo": demo,
-        "molecule": scenarios.suite,
+        "drills": scenarios.drills,
+        "molecule": scenarios.others,
         "domains": domains,
     },
     {
@@ -162,16 +163,15 @@ LANES = (
         "clusters": clusters,  # last: the API server is built beside everything before it
     },
 )
-# What runs only when it is named: building the API server takes some eight minutes of CPU time.
-BY_NAME = {"clusters"}
 STEPS = {name: step for lane in LANES for name, step in lane.items()}
-ON_HOSTS = {"lab", "demo", "molecule", "domains", "integration", "clusters"}
-# What must not run at the same time: the lab's own tests look for traces on the whole machine, and the small guests
+ON_HOSTS = {"lab", "demo", "drills", "molecule", "domains", "integration", "clusters"}
+# What must not run at the same time: the lab's own tests look for traces on the whole machine, and many small guests
 # would take from the virtual machine the time in which it must answer.
 ALONE = (
     (threading.Lock(), {"lab", "integration"}),
     (threading.Lock(), {"lab", "domains"}),
-    (threading.Lock(), {"molecule", "domains"}),
+    (threading.Lock(), {"drills", "domains"}),
+    (threading.Lock(), {"drills", "molecule"}),  # one machine for both
 )
 
 
@@ -303,7 +303,7 @@ def main() -> int:
     """Run the suite; return the exit status."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.tools.suite", description=__doc__)
     parser.add_argument("steps", nargs="*", metavar="STEP", help=f"one of {', '.join(STEPS)}")
-    names = parser.parse_args().steps or [name for name in STEPS if name not in BY_NAME]
+    names = parser.parse_args().steps or list(STEPS)
     unknown = sorted(set(names) - set(STEPS))
     if unknown:
         parser.error(f"no such step: {', '.join(unknown)}")
