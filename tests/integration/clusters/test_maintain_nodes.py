@@ -249,7 +249,7 @@ def test_a_closed_window_failures_and_a_cordon_of_others(fleet):
     assert report["hosts"]["first"]["reason"] == "the time window has closed"
     # One failure is tolerated: the next host is done, and the run fails nevertheless.
     fleet.nodes.cordon("n-second")
-    command = ["sh", "-c", f"[ $(hostname) != first ] && {REBOOT[2]}"]
+    command = ["sh", "-c", f"[ $(hostname) != first ] || exit 1; {REBOOT[2]}"]
     status, said, report = fleet.run(node_maintenance_reboot_command=command, node_maintenance_max_failures=1)
     assert status != 0
     assert "The maintenance of first has failed" in said
