@@ -7,6 +7,7 @@ Molecule scenario ``node_maintenance``.
 """
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -24,6 +25,7 @@ echo "$@" until=$HOSTCRAFT_MAINTENANCE_UNTIL reports=$HOSTCRAFT_MAINTENANCE_REPO
 sleep ${{HOLD:-0}}
 exit ${{FAIL:-0}}
 """
+COLLECTIONS = os.environ.get("ANSIBLE_COLLECTIONS_PATH", "")
 ALL_DAY = [{"from": "00:00", "to": "00:00"}]
 NODES = {
     "name": "nodes",
@@ -227,3 +229,49 @@ def test_what_is_refused(fresh):
         assert (status, changes) == (2, 0), text
         assert said in text
         assert installed(fresh) == []
+
+
+def test_a_host_that_pulls_goes_on_after_its_own_reboot(fresh):
+    """The real ansible-pull and git; the reboot is played by a new boot ID, at which the first run has ended."""
+    boot, boots = "/mnt/boot_id", "/mnt/boots"
+    reboot = f"cat /proc/sys/kernel/random/uuid > {boot}; cat {boot} >> {boots}"
+    variables = {
+        "target": "localhost",
+        "ansible_connection": "local",
+        "ansible_become": False,
+        "ansible_python_interpreter": sys.executable,
+        "node_maintenance_reboot": "always",
+        "node_maintenance_reboot_command": ["sh", "-c", reboot],
+        "node_maintenance_boot_id_file": boot,
+    }
+    book = [{"name": "Maintain this host", "import_playbook": "hostcraft.linux.maintain_nodes", "vars": variables}]
+    fresh.ssh(
+        f"cat /proc/sys/kernel/random/uuid > {boot}; git init -q /mnt/site; cd /mnt/site; "
+        f"echo {shlex.quote(json.dumps(book))} > maintain.yml; git add .; "
+        "git -c user.name=t -c user.email=t@example.org commit -qm site"
+    )
+    job = dict(PULL, url="file:///mnt/site", environment={"ANSIBLE_COLLECTIONS_PATH": COLLECTIONS})
+    del job["checkout"]
+    pull = {"maintenance_schedule_ansible_pull": str(Path(sys.executable).parent / "ansible-pull")}
+    assert role(fresh, maintenance_schedule_jobs=[job], **pull)[0] == 0
+    status, said = start(fresh, "self")
+    assert status == 0, said
+    assert "goes down with it" in said
+    assert "not back" not in said
+    journal = json.loads(fresh.ssh("cat /var/lib/hostcraft/maintenance/journal.json"))
+    assert (journal["step"], journal["result"]) == ("reboot", "unfinished")
+    # At the next boot the window has closed.
+    hour = int(fresh.ssh("date -d '-2 hours' +%H"))
+    closed = [{"from": f"{hour:02}:00", "to": f"{hour:02}:01"}]
+    assert role(fresh, maintenance_schedule_jobs=[dict(job, windows=closed)], **pull)[0] == 0
+    condition = fresh.ssh(f"grep ConditionPathExists {UNITS}/hostcraft-maintenance-self-resume.service")
+    fresh.ssh(f"test -e {condition.partition('=')[2]}")
+    status, said = start(fresh, "self")
+    assert status == 0, said
+    reports = fresh.ssh("cat $(ls -t /var/lib/hostcraft/reports/*.json | head -1)")
+    found = json.loads(reports)["hosts"]["localhost"]
+    assert found["result"] == "done"
+    assert [one["step"] for one in found["events"]] == ["reboot", "wait"]
+    assert fresh.ssh("ls /var/lib/hostcraft/maintenance") == ""
+    assert len(fresh.ssh(f"cat {boots}").split()) == 1
+    assert start(fresh, "self")[1] == "outside of its time windows; nothing was begun\n"
