@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The journal of a host's maintenance, and the report of a run, as data and as a page. Pure functions."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from html import escape
 
 TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -134,7 +134,7 @@ def _host(name, journal):
 
 
 def _time(text):
-    return datetime.strptime(text, TIME).replace(tzinfo=UTC)
+    return datetime.strptime(text, TIME).replace(tzinfo=timezone.utc)  # noqa: UP017 a controller with ansible-core 2.16 may have Python 3.10
 
 
 def _lasted(span):
