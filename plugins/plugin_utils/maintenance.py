@@ -13,7 +13,7 @@ WORDS = {
     "unfinished": "begun, and not heard of since; the next run goes on there",
     "waiting": "not begun",
     "skipped": "not begun, for the reason given",
-    "done": "done",
+    "done": "all steps were taken",
     "not needed": "nothing was to be done",
 }
 MARKS = 4  # times below a timeline
@@ -104,7 +104,8 @@ def _timeline(found, names):
             left, width = percent(began), max(percent(ended) - percent(began), 0.3)
             title = escape(f"{one['step']}: {one['result']}, {_lasted(ended - began)}", quote=True)
             place = f"left:{left:.2f}%;width:{width:.2f}%"
-            bars.append(f'<span class="bar {escape(one["result"])}" style="{place}" title="{title}"></span>')
+            kind, label = escape(one["result"]), escape(one["step"])
+            bars.append(f'<span class="bar {kind}" style="{place}" title="{title}">{label}</span>')
         rows.append(
             f'<div class="row"><span class="name">{escape(name)}</span><div class="line">{"".join(bars)}</div></div>'
         )
@@ -146,7 +147,8 @@ STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}
 .row{display:flex;align-items:center;margin:.2rem 0}.name{width:14rem;overflow:hidden;text-overflow:ellipsis}
 .line{position:relative;flex:1;height:1.2rem;background:var(--line)}
-.bar{position:absolute;top:0;bottom:0;box-shadow:inset -1px 0 #fff8}
+.bar{position:absolute;top:0;bottom:0;box-shadow:inset -1px 0 #fff8;overflow:hidden;color:#fff;font-size:.75rem;
+line-height:1.2rem;text-indent:.2rem;white-space:nowrap}
 .bar.done{background:var(--done)}.bar.failed{background:var(--failed)}.bar.running{background:var(--running)}
 .bar.interrupted{background:var(--interrupted)}
 .marks{flex:1;display:flex;justify-content:space-between;font-size:.8rem}
