@@ -58,7 +58,9 @@ class Fleet:
         mine = Nodes(type(self.nodes.cluster)(self.nodes.cluster.record))
         while not self._stop.wait(1):
             for host in self.hosts:
-                if host.name not in self.silent:
+                if host.name in self.silent:
+                    continue
+                with contextlib.suppress(subprocess.TimeoutExpired):  # the machine is busy; the next one will do
                     mine.status(self.name(host), host.ssh(f"cat {BOOT}").strip())
 
     def options(self, **variables):
