@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: hostcraft.linux contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Kubernetes control plane: etcd, kube-apiserver with TLS, tokens and RBAC, and the namespace controller.
+"""A Kubernetes control plane: etcd, kube-apiserver with TLS, tokens and RBAC, controllers of namespaces and budgets.
 
 All of it listens on loopback, on ports that were free, and each program has a record of its own, so that one can be
 stopped and started again under the same address.
@@ -176,7 +176,7 @@ def _argv(part: str, programs: Path, plan: dict) -> list[str]:
         },
         "controllers": {
             "kubeconfig": f"{place}/kubeconfig",
-            "controllers": "namespace,garbagecollector",
+            "controllers": "namespace,garbagecollector,disruption",
             "leader-elect": "false",
             "bind-address": "127.0.0.1",
             "secure-port": ports["controllers"],

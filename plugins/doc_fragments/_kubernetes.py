@@ -84,6 +84,10 @@ attributes:
 notes:
   - The options for the connection can be given as variables of the environment as well, E(K8S_AUTH_HOST) and so on, as
     for the modules of kubernetes.core.
+"""
+
+    PACKAGE = r"""
+options: {}
 requirements:
   - Python package kubernetes (python3-kubernetes) where the module runs, best on the controller
 """

@@ -21,6 +21,7 @@ author:
 extends_documentation_fragment:
   - hostcraft.linux._attributes
   - hostcraft.linux._kubernetes
+  - hostcraft.linux._kubernetes.package
 attributes:
   check_mode:
     description: Can run in check mode and predicts exactly the steps that the real run takes.

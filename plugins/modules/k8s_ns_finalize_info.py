@@ -17,6 +17,7 @@ author:
 extends_documentation_fragment:
   - hostcraft.linux._attributes.info
   - hostcraft.linux._kubernetes
+  - hostcraft.linux._kubernetes.package
 options:
   name:
     description:

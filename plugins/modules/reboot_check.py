@@ -12,12 +12,21 @@ description:
     changed clock or a lost connection is never taken for a reboot.
   - Answers V(yes), V(no), or V(unknown) with the reason. A file that cannot be read and a container, which shares the
     boot ID of its host, are V(unknown) and not V(no).
+  - The boot that the host is compared with is the one recorded in a file, a given boot ID, or the one that the host's
+    Kubernetes node tells of.
   - Tells whether the host needs a reboot, and what asks for it.
-  - With O(state=waited) it waits until the host has come back from a reboot. It does not reboot it.
+  - With O(state=waited) it waits until the host has come back from a reboot, and its Kubernetes node as well if
+    O(node) names it. It does not reboot it.
 author:
   - hostcraft.linux contributors (@hostcraft)
 extends_documentation_fragment:
   - hostcraft.linux._attributes
+  - hostcraft.linux._kubernetes
+requirements:
+  - With O(node), the Python package kubernetes on the controller, for the Python that runs Ansible itself
+notes:
+  - The cluster is asked by the controller and not by the host. The options for the connection, files and variables of
+    the environment among them, are those of the controller, and none of them is sent to the host.
 options:
   state:
     description:
@@ -30,10 +39,20 @@ options:
     default: checked
   boot_id:
     description:
-      - The boot ID of the boot to compare with, for example RV(boot_id) of an earlier task, or
-        C(status.nodeInfo.bootID) of a Kubernetes node. An empty one gives V(unknown).
-      - Without this option the host is compared with what is recorded in O(path).
+      - The boot ID of the boot to compare with, for example RV(boot_id) of an earlier task. An empty one gives
+        V(unknown).
+      - Without this option and O(node) the host is compared with what is recorded in O(path).
     type: str
+  node:
+    description:
+      - The name of the Kubernetes node that the host is. Its C(status.nodeInfo.bootID), which the kubelet writes when
+        it starts, is what the host is compared with. A node that does not exist, has no boot ID, or cannot be asked
+        for now gives V(unknown).
+      - With O(state=waited) the host is compared with O(boot_id) or the record, and the node must then be back as well,
+        that is, it tells of the boot that the host is in, is Ready, and its heartbeat is newer than that boot.
+      - The controller asks, and hands the host a dictionary with C(name), C(boot_id) and C(problem). Such a dictionary
+        can be given as well, of a node that was read in another way, but not with O(state=waited).
+    type: raw
   path:
     description: The file of the record.
     type: path
@@ -81,7 +100,14 @@ EXAMPLES = r"""
 
 - name: Has the node been rebooted since its kubelet told the cluster?
   hostcraft.linux.reboot_check:
-    boot_id: "{{ node.resources[0].status.nodeInfo.bootID }}"
+    node: "{{ inventory_hostname }}"
+    context: production
+
+- name: Wait until the host is back from a reboot, and its node is Ready in the new boot
+  hostcraft.linux.reboot_check:
+    state: waited
+    node: "{{ inventory_hostname }}"
+  become: true
 """
 
 RETURN = r"""
@@ -145,6 +171,32 @@ kernel:
   returned: success
   type: str
   sample: 6.1.0-40-amd64
+node:
+  description: The Kubernetes node, as the cluster has it.
+  returned: when O(node) is a name
+  type: dict
+  contains:
+    name:
+      description: Its name.
+      type: str
+    boot_id:
+      description: The boot that it tells of, V(null) where that is not known.
+      type: str
+    ready:
+      description: The status of its condition Ready.
+      type: str
+    heartbeat:
+      description: When the kubelet last wrote that condition.
+      type: str
+    unschedulable:
+      description: Whether it is cordoned.
+      type: bool
+    back:
+      description: Whether it is Ready in the boot that the host is in, V(yes), V(no) or V(unknown).
+      type: str
+    reason:
+      description: Why.
+      type: str
 waited:
   description: How many seconds the task has waited.
   returned: with O(state=waited)
@@ -156,34 +208,48 @@ ansible_facts:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hostcraft.linux.plugins.module_utils._boot import host, model, report, verdict
+from ansible_collections.hostcraft.linux.plugins.module_utils._boot import host, model, node, report, verdict
 from ansible_collections.hostcraft.linux.plugins.module_utils._boot.plan import plan
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.argspec import compose
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError, reconcile, reported
+from ansible_collections.hostcraft.linux.plugins.module_utils._k8s.arguments import AUTH
 
 OPTIONS = dict(
     argument_spec=dict(
         state=dict(type="str", choices=["checked", "recorded", "waited"], default="checked"),
         boot_id=dict(type="str"),
+        node=dict(type="raw"),
         path=dict(type="path", default="/var/lib/hostcraft/reboot_check.json"),
         boot_id_file=dict(type="str", default="/proc/sys/kernel/random/boot_id"),
         timeout=dict(type="int", default=600),
-    )
+    ),
+    mutually_exclusive=[("boot_id", "node")],
 )
 
 
 def reference(params, recorded):
-    """Return what the host is compared with: the boot ID that was given, else the record."""
-    given = params["boot_id"]
-    if given is None:
+    """Return what the host is compared with: the boot ID that was given or that its node tells of, else the record."""
+    given, told = params["boot_id"], params["node"]
+    if given is None and told is None:
         return recorded
+    if told is not None:
+        if not isinstance(told, dict) or "name" not in told:
+            raise ReconcileError(
+                f"node: {told!r} was to be read on the controller, by the action plugin of this module. Give the name "
+                "of a node in a task of hostcraft.linux.reboot_check, or a dictionary with name, boot_id and problem"
+            )
+        given, found = told.get("boot_id"), node.reference(told["name"], told.get("boot_id"), told.get("problem"))
+    else:
+        found = model.Reference("the option boot_id", given)
     if given and not verdict.is_boot_id(given):
-        raise ReconcileError(f"boot_id: {given!r} is not a boot ID, such as /proc/sys/kernel/random/boot_id has it")
-    return model.Reference("the option boot_id", given)
+        raise ReconcileError(
+            f"{found.source}: {given!r} is not a boot ID, such as /proc/sys/kernel/random/boot_id has it"
+        )
+    return found
 
 
 def main():
-    module = AnsibleModule(**compose(OPTIONS))
+    module = AnsibleModule(**compose(AUTH, OPTIONS))
     path, recording = module.params["path"], module.params["state"] == "recorded"
     with reported(module):
         boot, recorded = host.boot(module.params["boot_id_file"]), host.record(path)

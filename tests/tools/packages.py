@@ -27,6 +27,7 @@ def missing(bench: bool = False) -> list[str]:
         "/usr/sbin/nft": "nftables",
         "/usr/sbin/iptables-legacy-restore": "iptables",
         "/usr/sbin/ipset": "ipset",
+        "systemd-analyze": "systemd",  # looks at units; it need not run
         "dot": "graphviz",  # draws for the filter topology
         "clang-14": "clang-14",  # compiles the XDP program, see bpf.py
     }

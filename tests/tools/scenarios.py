@@ -16,6 +16,8 @@ MACHINE = "vm1"
 WHERE = collection.ROOT / "extensions/molecule"
 # In these the machine must answer in time, or it takes back a change: no other guests may run beside them.
 IN_TIME = {"bond_vlan_bridge"}
+# Run by name: not seen to its end yet.
+BY_NAME = {"node_maintenance"}
 
 
 def names() -> list[str]:
@@ -70,7 +72,7 @@ def drills() -> None:
 
 def others() -> None:
     """Run all other scenarios, as a step of the test suite."""
-    _suite(set(names()) - IN_TIME)
+    _suite(set(names()) - IN_TIME - BY_NAME)
 
 
 def _suite(wanted: set[str]) -> None:

@@ -42,10 +42,12 @@ class ApiError(ReconcileError):
 class Api:
     """The API server that the options of a task mean. Threads may share it.
 
-    ``patience`` seconds are spent on a server that is away, busy or starting. ``requests`` counts.
+    ``patience`` seconds are spent on a server that is away, busy or starting. ``requests`` counts. ``guide`` says where
+    the permissions are described.
     """
 
-    def __init__(self, params, patience=30.0, parallelism=8):
+    def __init__(self, params, patience=30.0, parallelism=8, guide=ROLE):
+        self._guide = guide
         self._access = Access(params)
         self._size = parallelism
         self._groups = params.get("impersonate_groups") or ()
@@ -85,12 +87,26 @@ class Api:
         """
         return self.send("GET", path, doing, query=query, accept=accept, retries=retries)
 
-    def send(self, method, path, doing, body=None, *, query=(), accept=JSON, content=JSON, retries=RETRIES, parse=True):
+    def send(
+        self,
+        method,
+        path,
+        doing,
+        body=None,
+        *,
+        query=(),
+        accept=JSON,
+        content=JSON,
+        retries=RETRIES,
+        parse=True,
+        patience=None,
+    ):
         """Send a request until it is answered, and return the document of the answer; see :meth:`get`.
 
         :param parse: whether the answer is a document.
+        :param patience: seconds, other than those of this server.
         """
-        began = time.monotonic()
+        began, patience = time.monotonic(), self._patience if patience is None else patience
         data = None if body is None else json.dumps(body).encode()
         url = self.host + path + ("?" + urlencode(query) if query else "")
         attempt, renewed = 0, False
@@ -106,33 +122,36 @@ class Api:
                 if response.status < 300:  # a redirect would take the credentials elsewhere
                     return self._document(response, doing) if parse else None
                 pause = _pause(response, pause, attempt < retries)
-            left = self._patience - (time.monotonic() - began)
+            left = patience - (time.monotonic() - began)
             if pause is None or pause > left:
-                raise self._refusal(response, error, doing, pause)
+                raise self._refusal(response, error, doing, pause, patience)
             time.sleep(pause)
             attempt += 1
 
-    def list(self, path, doing, *, metadata=True):
+    def list(self, path, doing, *, metadata=True, query=()):
         """Return all objects of a list, page by page.
+
+        :param query: what selects among them.
 
         The continue token of a page that comes late has expired (410); then everything is asked for at once, which
         needs none.
         """
         accept = METADATA_LIST if metadata else JSON
-        found, query = [], {"limit": PAGE}
+        selected = dict(query)
+        found, query = [], dict(selected, limit=PAGE)
         while True:
             try:
                 document = self.get(path, doing, query=query, accept=accept)
             except ApiError as error:
                 if error.status != 410 or "limit" not in query:
                     raise
-                found, query = [], {}
+                found, query = [], selected
                 continue
             found += document.get("items") or ()
             token = (document.get("metadata") or {}).get("continue")
             if not token:
                 return found
-            query = {"limit": PAGE, "continue": token}
+            query = dict(selected, limit=PAGE, **{"continue": token})
 
     def _once(self, method, url, data, accept, content):
         """Return an answer and None, or None and why there is none."""
@@ -195,11 +214,11 @@ class Api:
             raise ApiError(f"{self.host} answered {doing} with no API object: {_excerpt(response)!r}", 200, "")
         return document
 
-    def _refusal(self, response, error, doing, pause):
+    def _refusal(self, response, error, doing, pause, patience):
         """Return the error that says what was refused and what to do."""
         if response is None:
             return ApiError(
-                f"{self.host} does not answer: {error}. It was tried for {self._patience:g} s ({doing})",
+                f"{self.host} does not answer: {error}. It was tried for {patience:g} s ({doing})",
                 0,
                 str(error),
             )
@@ -210,9 +229,9 @@ class Api:
                 "again: look at the token, certificate or exec plugin of that context"
             )
         elif status == 403:
-            text = f'Not permitted: "{doing}". {self.host} says: {said}. {ROLE}'
+            text = f'Not permitted: "{doing}". {self.host} says: {said}. {self._guide}'
         elif pause is not None:
-            text = f"{self.host} was too busy for {doing} over {self._patience:g} s ({status}: {said})"
+            text = f"{self.host} was too busy for {doing} over {patience:g} s ({status}: {said})"
         else:
             text = f"Cannot {doing}: {self.host} answers {status}: {said}"
         return ApiError(text, status, said)

@@ -38,9 +38,11 @@ class Cluster:
 
     :ivar kubeconfig: a path.
     :ivar url: its address.
+    :ivar record: that of the lab.
     """
 
     def __init__(self, record):
+        self.record = record
         self.kubeconfig, self.url = record.data["kubeconfig"], record.data["address"]
         self.token = record.data["tokens"]["admin"]
         self._context = ssl.create_default_context(cafile=Path(self.kubeconfig).parent / "certs/apiserver.crt")

@@ -38,7 +38,7 @@ IO_FILES = {
         "survey.py",
         "worktree.py",
     },
-    "_k8s": {"api.py", "auth.py", "fleet.py", "free.py", "survey.py", "task.py"},
+    "_k8s": {"api.py", "auth.py", "drain.py", "fleet.py", "free.py", "survey.py", "task.py"},
     "_libvirt": {"drive.py", "fleet.py", "session.py", "survey.py", "task.py"},
     "_network": {"host.py", "initscripts.py", "networkmanager.py"},
     "_tproxy": {"backends.py", "host.py", "proxies.py"},
