@@ -6,6 +6,7 @@ Private to the collection; not a public interface.
 """
 
 import json
+import ssl
 import threading
 import time
 from email.utils import parsedate_to_datetime
@@ -22,6 +23,8 @@ PAGE = 500  # objects of one answer, as kubectl asks for
 CONNECT, READ = 10.0, 60.0  # seconds for a connection, and for an answer
 PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.0)  # seconds between attempts, the last one repeated
 RETRIES, FOR_EVER = 2, 1000  # attempts after a server error
+# What a connection that the other end gives up looks like when it is encrypted; no question of trust.
+CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 SHOWN = 300  # characters of an answer that messages quote
 ROLE = "The ClusterRole of the guide docs/k8s_ns_finalize.md has all that is needed"
 
@@ -165,6 +168,8 @@ class Api:
                 method, url, body=data, headers=headers, timeout=timeout, retries=False, redirect=False
             )
         except (SSLError, OSError) as error:  # the latter from a certificate file that is none
+            if isinstance(error.args[0] if error.args else None, CUT):
+                return None, error
             raise ApiError(
                 f"{self.host} cannot be trusted: {error}. Give its certificate authority as 'ca_cert' or in "
                 "kubeconfig; look at client_cert and client_key too, and whether the address is right",

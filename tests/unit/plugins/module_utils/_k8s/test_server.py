@@ -3,6 +3,7 @@
 """Whole tasks against a small API server that behaves as newer releases do, and that fails in every way."""
 
 import os
+import socket
 import sys
 import threading
 import time
@@ -367,6 +368,24 @@ def test_what_does_not_pass_is_explained(server, answer, message):
     server.scripts.append(scripted(99, answer))
     with pytest.raises(ReconcileError, match=message):
         api(server).get("/api/v1/namespaces/x", "get namespaces")
+
+
+def test_a_server_that_goes_away_while_a_connection_is_encrypted_is_away_and_not_distrusted():
+    def give_up():
+        for _connection in range(3):
+            accepted, _address = listening.accept()
+            with accepted:
+                accepted.recv(1)
+                accepted.shutdown(socket.SHUT_WR)
+                while accepted.recv(4096):
+                    pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=give_up, daemon=True).start()
+        host = "https://127.0.0.1:{}".format(listening.getsockname()[1])
+        one = Api({**dict.fromkeys(arguments.AUTH["argument_spec"]), "host": host, "api_key": "secret"}, 0.3)
+        with pytest.raises(ReconcileError, match="does not answer: .*EOF"):
+            one.get("/version", "see the version")
 
 
 def test_nobody_answers():
