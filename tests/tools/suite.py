@@ -22,6 +22,9 @@ from tests.tools import ansible_test, collection, packages, scenarios, venvs
 ROOT = collection.ROOT
 DOMAINS = "tests/integration/libvirt_domains"
 CLUSTERS = "tests/integration/clusters"
+# The suite's own labs, so that hosts which someone works with are left alone. What stops libvirtd and all its guests
+# has one to itself.
+LAB, LAB_OF_DOMAINS = "test", "test-domains"
 MODULES = ("plugins/modules", "plugins/module_utils")
 LIMIT = 85 * 60.0  # seconds after which something hangs
 TELLING = 5  # lines of each failed step that are repeated at the end, where they are seen first
@@ -118,9 +121,13 @@ def integration() -> None:
 
 
 def domains() -> None:
-    """Run the tests that meet a real libvirtd with many small guests."""
+    """Run the tests that meet a real libvirtd with many small guests, on a hypervisor of their own."""
     collection.install()
-    tool("tests of domains", "python", "-m", "pytest", "-q", "--durations=20", DOMAINS)
+    sockets = cache.root() / "labs" / LAB_OF_DOMAINS / "ssh"
+    tool(
+        "tests of domains", "python", "-m", "pytest", "-q", "--durations=20", DOMAINS,
+        HOSTCRAFT_LAB=LAB_OF_DOMAINS, ANSIBLE_SSH_CONTROL_PATH_DIR=sockets,
+    )  # fmt: skip
 
 
 def clusters() -> None:
@@ -307,8 +314,7 @@ def main() -> int:
     unknown = sorted(set(names) - set(STEPS))
     if unknown:
         parser.error(f"no such step: {', '.join(unknown)}")
-    # The suite's own lab, so that hosts which someone works with are left alone.
-    os.environ["HOSTCRAFT_LAB"] = "test"
+    os.environ["HOSTCRAFT_LAB"] = LAB
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     results = Results()
     try:
@@ -318,8 +324,9 @@ def main() -> int:
     except (KeyboardInterrupt, TimeoutError, *packages.Failed) as error:
         progress.say(f"STOPPED: {str(error) or 'interrupted'}")
     finally:
-        if set(names).intersection(ON_HOSTS):
-            subprocess.run([sys.executable, "-m", "lab", "down"], cwd=ROOT, timeout=300, check=True)
+        for lab_name in (LAB, LAB_OF_DOMAINS) if set(names).intersection(ON_HOSTS) else ():
+            environment = os.environ | {"HOSTCRAFT_LAB": lab_name}
+            subprocess.run([sys.executable, "-m", "lab", "down"], cwd=ROOT, env=environment, timeout=300, check=True)
     _report(names, results)
     return 0 if results.count("failed") == 0 and len(results) == len(names) > results.count("skipped") else 1
 
