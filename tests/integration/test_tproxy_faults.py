@@ -318,12 +318,15 @@ def test_half_of_a_change_is_taken_back(bare, tmp_path):
     ambush.write_text('#!/bin/sh\ncase "$*" in *--test*) exit 0 ;; esac\ncat > /dev/null\necho ambush >&2\nexit 1\n')
     ambush.chmod(0o755)
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    setting = "net.ipv4.conf.all.src_valid_mark"
+    value = bare.set(setting, 1)
     before = bare.state()
     other = dict(TRANSPARENT, inbound=dict(TRANSPARENT["inbound"], ports=["9000"]), mark="0x5000/0xf000", table=134)
-    failed = bare.tproxy(TRANSPARENT, backend="iptables_legacy", env=environment)
+    failed = bare.tproxy(TRANSPARENT, backend="iptables_legacy", env=environment, set_sysctls=True)
     assert "ambush" in failed["msg"]
-    assert len(failed["undone"]) == 4, "the routing that came before"
+    assert len(failed["undone"]) == 5, "the setting and the routing that came before"
     assert bare.state() == before
+    bare.set(setting, value)
     assert not bare.tproxy(TRANSPARENT, backend="iptables_legacy")["failed"]
     before = bare.state()
     failed = bare.tproxy(other, backend="iptables_legacy", env=environment)

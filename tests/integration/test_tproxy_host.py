@@ -22,7 +22,8 @@ def uncaptured(host):
 def state(host):
     """Return all that a capture may change, as the host's own tools show it."""
     return host.ssh(
-        "nft list tables; ip rule; ip -6 rule; ip route show table all; ls /run/hostcraft-tproxy 2>&1; true"
+        "nft list tables; ip rule; ip -6 rule; ip route show table all; ls /run/hostcraft-tproxy 2>&1; "
+        "sysctl -a -r 'conf.*(src_valid_mark|route_localnet)'"
     )
 
 
@@ -33,11 +34,12 @@ def guard_says(host):
 
 def test_the_tasks_own_connection(uncaptured):
     host = uncaptured
+    host.ssh("sysctl -q -w net.ipv4.conf.all.src_valid_mark=1")
     before = state(host)
     swallow = dict(SAFE, ssh_ports=[])
     unguarded, cut, planned, kept = host.modules(
         (TPROXY, {"captures": [swallow]}, False),
-        (TPROXY, {"captures": [swallow], "confirm_timeout": 6}, False),
+        (TPROXY, {"captures": [swallow], "confirm_timeout": 6, "set_sysctls": True}, False),
         (TPROXY, {"captures": [SAFE], "confirm_timeout": 15}, True),
         (TPROXY, {"captures": [SAFE], "confirm_timeout": 15}, False),
     )

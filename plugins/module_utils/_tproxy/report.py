@@ -7,7 +7,7 @@ Private to the collection; not a public interface.
 
 import json
 
-from . import networks, ports
+from . import declare, networks, ports
 from .declare import ALWAYS_OUT, parse_mark
 from .model import ALL_PORTS, Routing
 
@@ -102,6 +102,12 @@ def recorded(text):
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def declared(many):
+    """Return the captures of :class:`Found` ones, as far as they are recorded; users and groups are numbers there."""
+    entries = [recorded(one.record).get("declaration") for one in many]
+    return [declare.capture(one, int, int) for one in entries if one]
 
 
 def recorded_routing(text):

@@ -23,11 +23,24 @@ def of(capture, place, set_sysctls):
     if not set_sysctls:
         found += [
             f"capture '{capture.key}': {name.replace('/', '.')} is {old}: {why}; set_sysctls sets it to {new}"
-            for name, (old, new, why) in sorted(sysctls.wrong(capture, place.sysctls, place.bridges).items())
+            for name, (old, new, why) in sorted(sysctls.wrong(capture, place).items())
         ]
+    found += _unnumbered(capture, place)
     if refusals.swallows(capture, place.connection):
         found.append(f"capture '{capture.key}': it takes the ssh connection that this task came by")
     return found
+
+
+def _unnumbered(capture, place):
+    """Tell of links without an address that a filter for all links closes; see :func:`sysctls.needs`."""
+    value = place.sysctls.get("net/ipv4/conf/all/rp_filter", "0")
+    named = capture.inbound.interfaces if capture.inbound and 4 in capture.families else ()
+    return [
+        f"capture '{capture.key}': {link} has no IPv4 address and no route leads out by it, and "
+        f"net.ipv4.conf.all.rp_filter is {value}, so all that comes in there is lost; give it an address (a /32 does)"
+        for link in named
+        if value != "0" and place.dead_ends.get(link) is False
+    ]
 
 
 def _proxies(capture, listeners):
