@@ -111,7 +111,7 @@ def _place(netns, captures):
         backends.has_ipset(),
         _connection() if netns is None else None,
         links,
-        _dead_ends(netns, links, [*captures, *report.declared(found.values())]),
+        _dead_ends(netns, links, report.named_links(captures, found.values())),
         kept,
     )
 
@@ -159,13 +159,12 @@ def _kept(netns):
     return sysctls.parsed(files.read(paths.SYSCTL_D)) if text is None and netns is None else sysctls.read(text)
 
 
-def _dead_ends(netns, links, captures):
-    """Return {link: whether it has an IPv4 address} of those that captures name, and no IPv4 route leads out by."""
+def _dead_ends(netns, links, named):
+    """Return {link: whether it has an IPv4 address} of those that are named, and no IPv4 route leads out by."""
 
     def shown(link, *what):
         return run(paths.inside(netns, ["ip", "-4", *what, "dev", link])).strip()
 
-    named = {link for one in captures if one.inbound and 4 in one.families for link in one.inbound.interfaces}
     ends = [one for one in sorted(named.intersection(links)) if not shown(one, *WAYS)]
     return {one: bool(shown(one, "address", "show")) for one in ends}
 
