@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Three network namespaces, client - router - server, with the reference proxy on the router, for ``tproxy``."""
 
+import functools
 import json
 import os
 import subprocess
@@ -299,5 +300,10 @@ def became(flow, answer, noted, transparent=(IN, OUT)):
 
 def expected(capture, flow, listening=()):
     """Return what the model says of a flow, for a capture as the option takes it."""
-    wanted = declare.wanted({"captures": [capture]}, int, int)
-    return verdict.verdict(wanted.captures[0], flow, listening)
+    return verdict.verdict(declared(json.dumps(capture)), flow, listening)
+
+
+@functools.lru_cache(maxsize=8)
+def declared(text):
+    """Return the capture of a declaration, which may name thousands of networks and is asked about each flow."""
+    return declare.wanted({"captures": [json.loads(text)]}, int, int).captures[0]

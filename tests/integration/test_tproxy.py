@@ -170,6 +170,21 @@ def test_a_listener_that_is_not_transparent_is_reported_and_gets_nothing(bare):
         assert kinds == {"direct", "dropped"}
     finally:
         opaque.kill()
+        opaque.wait()
+        bare.start_proxy()
+
+
+def test_a_listener_at_the_loopback_is_reported_and_gets_nothing_from_elsewhere(bare):
+    bare.stop_proxy()
+    near = bare.start("r", sys.executable, str(FLOWS), "serve", str(IN_R), "127.0.0.1", "::1")
+    capture = dict(REDIRECT, outbound=None)
+    try:
+        done = bare.tproxy(capture)
+        assert "somebody listens over IPv4 and IPv6 at the loopback alone" in " ".join(done["warnings"])
+        assert check_matrix(bare, capture, "nftables", listening=(1,)) == {"direct", "refused"}
+    finally:
+        near.kill()
+        near.wait()
         bare.start_proxy()
 
 

@@ -8,6 +8,7 @@ Private to the collection; not a public interface.
 from typing import NamedTuple, Optional, Tuple
 
 ALL_PORTS = ((0, 65535),)
+LOOPBACK = 1 << 16  # added to the port of who listens at an address of the loopback alone
 
 
 class Mark(NamedTuple):

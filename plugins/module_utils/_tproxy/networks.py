@@ -5,6 +5,7 @@
 Private to the collection; not a public interface.
 """
 
+import bisect
 import ipaddress
 import re
 
@@ -81,8 +82,10 @@ def texts(networks):
 def contain(networks, address):
     """Tell whether one of the networks has the address."""
     one = ipaddress.ip_address(address)
-    number, bits = int(one), BITS[one.version]
-    return any(_covers(network, (number, bits), bits) for network in networks.of(one.version))
+    number, bits, many = int(one), BITS[one.version], networks.of(one.version)
+    # They are sorted and have nothing in common: the last that begins before the address has it, or none.
+    place = bisect.bisect_right(many, (number, bits)) - 1
+    return place >= 0 and _covers(many[place], (number, bits), bits)
 
 
 def union(first, second):

@@ -6,6 +6,7 @@ Private to the collection; not a public interface.
 """
 
 from . import refusals, sysctls
+from .model import LOOPBACK
 
 
 def warnings(wanted, state):
@@ -49,17 +50,31 @@ def _proxies(capture, listeners):
     found = []
     for name, mode, port, protocols in _ports(capture):
         for proto in protocols:
-            missing = [one for one in capture.families if (proto, one, port) not in listeners]
-            opaque = [one for one in capture.families if listeners.get((proto, one, port)) is False]
+            there = {one: _there(listeners, proto, one, port) for one in capture.families}
+            # What the host's programs send reaches the loopback, and what comes in does not.
+            missing = [one for one, kinds in there.items() if not kinds]
+            inner = [one for one, kinds in there.items() if list(kinds) == [LOOPBACK] and name == "inbound"]
+            opaque = [one for one, kinds in there.items() if one not in inner and set(kinds.values()) == {False}]
             where = f"capture '{capture.key}': at {proto} port {port}, where {name} goes,"
             if missing:
                 found.append(f"{where} nobody listens over {_families(missing)}; {_meanwhile(capture, mode)}")
+            if inner:
+                found.append(
+                    f"{where} somebody listens over {_families(inner)} at the loopback alone, where nothing comes in "
+                    f"from elsewhere; {_meanwhile(capture, mode)}"
+                )
             if opaque and mode == "tproxy":
                 found.append(
                     f"{where} the listener over {_families(opaque)} is not IP_TRANSPARENT, and is none to the kernel; "
                     f"{_meanwhile(capture, mode)}"
                 )
     return found
+
+
+def _there(listeners, proto, family, port):
+    """Return {0 or LOOPBACK: whether it is transparent} of who listens at a port."""
+    keys = [(own, (proto, family, own + port)) for own in (0, LOOPBACK)]
+    return {own: listeners[key] for own, key in keys if key in listeners}
 
 
 def _ports(capture):

@@ -8,6 +8,7 @@ from ansible_collections.hostcraft.linux.plugins.module_utils._tproxy import (
     chains,
     declare,
     paths,
+    proxies,
     report,
     routing,
     sysctls,
@@ -199,6 +200,15 @@ def test_a_proxy_that_does_not_listen_is_warned_of():
     assert nobody.startswith("capture 'out': at tcp port 15001, where outbound goes, nobody listens over IPv4 and IPv6")
     assert nobody.endswith("what is captured is refused until a proxy does")
     assert planning.plan(wanted(WEB), State({None: place(listeners=None)})).warnings == ()
+
+
+def test_a_proxy_at_the_loopback_gets_what_the_host_sends_and_nothing_from_elsewhere():
+    shown = "tcp LISTEN 0 4 127.0.0.1:15006 0.0.0.0:*\n\t inet-sockopt: ( transparent )\n"
+    shown += "tcp LISTEN 0 4 [::1]:15001 [::]:*\ntcp LISTEN 0 4 127.0.0.1:15001 0.0.0.0:*\n"
+    there = State({None: place(listeners=proxies.read(shown, True))})
+    (said,) = planning.plan(wanted(WEB, OUT), there).warnings
+    assert "at tcp port 15006, where inbound goes, somebody listens over IPv4 at the loopback alone" in said
+    assert said.endswith("what is captured is dropped until a proxy does")
 
 
 MARKED, LOCAL, STRICT = (
