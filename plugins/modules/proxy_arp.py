@@ -15,7 +15,7 @@ description:
   - Hundreds of endpoints are one task, which starts no program on the host for each of them.
   - What comes from an endpoint with a source that is not its own is dropped. For IPv4 that is C(rp_filter) of its link;
     for IPv6, where there is none, one rule in the nftables table C(ip6 hostcraft_endpoints), which goes with the last
-    endpoint that has IPv6. Where C(nft) or the kernel cannot do it, the task warns.
+    endpoint. It is for endpoints without an IPv6 address, too. Where C(nft) or the kernel cannot do it, the task warns.
   - What was not made by this module is refused, with what it is. Links of this module have the group C(26723) and an
     alias that names the endpoint; C(ip link show group 26723) lists them.
   - What would make endpoints silently fail is looked for and refused with what to do. That is no route to the gateway,
@@ -128,8 +128,8 @@ options:
     default: fail
   probe:
     description:
-      - Seconds in which somebody who has a new address already must answer for it by ARP or neighbour discovery, for all
-        addresses together. Only the network of the link that leads to the address is asked. V(0) does not ask.
+      - Seconds in which somebody who has a new address already must answer for it, by ARP or neighbour discovery, for
+        all addresses together. Only the network of the link that leads to the address is asked. V(0) does not ask.
     type: float
     default: 0.3
   save:

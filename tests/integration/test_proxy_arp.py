@@ -146,7 +146,8 @@ def test_a_source_that_is_not_its_own_is_dropped(host):
 
 def test_an_ipv6_source_that_is_not_its_own_is_dropped(host):
     """To the outside, to the host and to another endpoint; by an address of another one, and by anybody's."""
-    both = dict(BOTH, endpoints=[WEB1, dict(WEB2, addresses=["10.65.0.3", "fd65::3", "fd65::4"])])
+    four = {"name": "four", "addresses": ["10.65.0.5"]}
+    both = dict(BOTH, endpoints=[WEB1, dict(WEB2, addresses=["10.65.0.3", "fd65::3", "fd65::4"]), four])
     made = host.proxy_arp(**both)
     assert not made["failed"], made
     forged, targets = ("fd65::3", "2001:db8:1::7"), ("2001:db8:1::1", "2001:db8::2", "fd65::4")
@@ -169,6 +170,13 @@ def test_an_ipv6_source_that_is_not_its_own_is_dropped(host):
             host.run("ip", "addr", "replace", f"{source}/128", "dev", "eth0", "nodad", netns="web1")
             for target in targets:
                 host.run("ping", "-n", "-q", "-c", "1", "-W", "0.2", "-I", source, target, netns="web1", ok=(0, 1, 2))
+        # One that has no address of IPv6 takes one, and finds the host by its link-local address.
+        near = json.loads(host.run("ip", "-json", "-6", "addr", "show", "dev", link_of(host, "four")["ifname"]))
+        gateway = near[0]["addr_info"][0]["local"]
+        host.run("ip", "addr", "replace", "2001:db8:1::7/128", "dev", "eth0", "nodad", netns="four")
+        host.run("ip", "-6", "route", "replace", "default", "via", gateway, "dev", "eth0", netns="four")
+        ping = ["ping", "-n", "-q", "-c", "1", "-W", "0.2", "-I", "2001:db8:1::7", "2001:db8:1::1"]
+        host.run(*ping, netns="four", ok=(0, 1, 2))
         shown = json.loads(host.run("nft", "-j", "list", "table", "ip6", "watch"))["nftables"]
         rules = [one["rule"]["expr"] for one in shown if "rule" in one]
         return sum(part["counter"]["packets"] for rule in rules for part in rule if "counter" in part)
@@ -182,16 +190,17 @@ def test_an_ipv6_source_that_is_not_its_own_is_dropped(host):
         # A link that has left its group is no endpoint's to the rule, until the next run.
         host.run("ip", "link", "set", link_of(host, "web1")["ifname"], "group", "0")
         assert arrived() == 6
-        (step,) = host.proxy_arp(**both)["steps"]
+        step = host.proxy_arp(**both)["steps"][0]
         assert step.startswith("set web1: group 0 -> 26723, inside addresses ")
         assert arrived() == 0
         host.run("nft", "flush", "ruleset")
-        assert arrived() == 6, "without the rule they get out"
+        assert arrived() == 7, "without the rule they get out"
         assert "add IPv6 source filter" in host.proxy_arp(**both)["steps"][0]
     finally:
         host.run("nft", "delete", "table", "ip6", "watch", ok=(0, 1))
     # One of two goes, and the other is still looked at.
-    assert host.proxy_arp(endpoints=[dict(WEB1, state="absent")])["steps"][1:] == []
+    gone = [dict(one, state="absent") for one in (WEB1, WEB2)]
+    assert [step.split(":")[0] for step in host.proxy_arp(endpoints=gone)["steps"]] == ["remove web1", "remove web2"]
     host.run("nft", "list", "table", "ip6", "hostcraft_endpoints")
 
 

@@ -75,7 +75,7 @@ def _observe(netlink, wanted):
     )
     if wanted is None:
         return state
-    needed = ours or wanted.absent or wanted.purge or any(one.family(6) for one in wanted.endpoints)
+    needed = ours or wanted.absent or wanted.purge or wanted.endpoints
     return state._replace(
         answers=duplicates.find(wanted, state),
         sources=nftables.listed() if needed else "",

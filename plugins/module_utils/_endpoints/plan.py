@@ -25,7 +25,7 @@ def plan(wanted, state):
     lost = tuple(one for one in wanted.endpoints if one not in there)
     wanted = wanted._replace(endpoints=there)
     gone, kept = _split(wanted, [one.name for one in lost], found)
-    others = [pair.link.name for pair in found.values() if pair not in gone and pair.name not in kept]
+    others = [pair for pair in found.values() if pair not in gone and pair.name not in kept]
     filtered, unfiltered = sources.plan(wanted, state, others)
     whole = _removals(wanted, state, gone, found).then(plan_host.forwarding(wanted, state)).then(filtered)
     links = [pair.link.name for pair in kept.values()]

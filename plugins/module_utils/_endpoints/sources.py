@@ -43,14 +43,11 @@ def is_whole(listed):
 
 
 def are_needed(wanted, state, others):
-    """Tell whether an endpoint that is there in the end has an address of IPv6.
+    """Tell whether there is an endpoint in the end; one that has only IPv4 can send IPv6, too.
 
-    :param others: names of the links of those that stay and are not declared.
+    :param others: those that stay and are not declared.
     """
-    routed = (one.to for link in others for one in state.routes.get(link, ()))
-    return any(one.family(6) for one in wanted.endpoints) or any(
-        ":" in to and not to.startswith(("fe80:", "ff00:")) for to in routed
-    )
+    return bool(wanted.endpoints or others) and "ipv6/conf/all/forwarding" in state.settings
 
 
 def plan(wanted, state, others):
