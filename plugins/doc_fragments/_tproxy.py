@@ -48,7 +48,9 @@ options:
         elements: str
         choices: [ipv4, ipv6]
       inbound:
-        description: What comes in from elsewhere, to this host or through it. Never what comes in over the loopback.
+        description:
+          - What comes in from elsewhere, to this host or through it. Never what comes in over the loopback, or what a
+            neighbour sends to 127.0.0.0/8.
         type: dict
         suboptions:
           mode:
@@ -187,6 +189,8 @@ options:
             description:
               - Control groups (version 2) that the proxy runs in, such as V(system.slice/envoy.service). They must be
                 there when the rules are loaded; a service that starts again is in a new one, its slice stays.
+              - C(nft) looks for them below C(/sys/fs/cgroup). Where version 2 is mounted elsewhere (a host with both
+                versions), use O(backend=iptables).
             type: list
             elements: str
       allow_loop:
@@ -229,9 +233,18 @@ options:
     default: auto
   set_sysctls:
     description:
-      - Set the settings of the kernel that are in the way of a capture, such as
-        C(net.bridge.bridge-nf-call-iptables). Without it the task warns of them. They are not set back with
-        O(captures[].state=absent).
+      - Set the settings of the kernel that are in the way of a capture, each as a step of the plan. Without it the task
+        warns of them. What is set goes back to what it was with the last capture that needs it, unless somebody else
+        has set it since. It stays set as long as it is needed, also when this option is off again.
+      - C(net.bridge.bridge-nf-call-iptables) and C(net.bridge.bridge-nf-call-ip6tables) are set to 0 for inbound
+        captures by V(tproxy) where there is a bridge.
+      - C(src_valid_mark) is set to 0, with mode V(tproxy). The kernel would look for the way back of a packet with its
+        mark, find this host, and drop it. wg-quick sets it.
+      - C(rp_filter) of a link that O(captures[].inbound.interfaces) names, and by which no IPv4 route leads out, is set
+        to 2, or to 0 where the link has no address. Such a link has a tunnel that a router sends clients' traffic by.
+      - C(route_localnet) is set to 0 for inbound captures, unless they take forwarded traffic alone. With it, who is on
+        the link reaches past the proxy what listens on 127.0.0.0/8.
+      - With O(save) they are also in C(/etc/sysctl.d/90-hostcraft-tproxy.conf), which sets them at boot.
     type: bool
     default: false
   save:

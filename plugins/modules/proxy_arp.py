@@ -12,7 +12,10 @@ description:
     the host, routes of its addresses alone lead there, and the host answers ARP for a gateway that nobody has.
   - Also makes an existing link answer for addresses that are behind the host, each of them by name (plain proxy ARP and
     its IPv6 counterpart, proxy NDP), so that a subnet can be split without a word to its other machines.
-  - Hundreds of endpoints are one task, which starts no program on the host.
+  - Hundreds of endpoints are one task, which starts no program on the host for each of them.
+  - What comes from an endpoint with a source that is not its own is dropped. For IPv4 that is C(rp_filter) of its link;
+    for IPv6, where there is none, one rule in the nftables table C(ip6 hostcraft_endpoints), which goes with the last
+    endpoint. It is for endpoints without an IPv6 address, too. Where C(nft) or the kernel cannot do it, the task warns.
   - What was not made by this module is refused, with what it is. Links of this module have the group C(26723) and an
     alias that names the endpoint; C(ip link show group 26723) lists them.
   - What would make endpoints silently fail is looked for and refused with what to do. That is no route to the gateway,
@@ -125,8 +128,8 @@ options:
     default: fail
   probe:
     description:
-      - Seconds in which somebody who has a new IPv4 address already must answer ARP for it, for all addresses together.
-        Only the network of the link that leads to the address is asked. V(0) does not ask.
+      - Seconds in which somebody who has a new address already must answer for it, by ARP or neighbour discovery, for
+        all addresses together. Only the network of the link that leads to the address is asked. V(0) does not ask.
     type: float
     default: 0.3
   save:
@@ -139,6 +142,7 @@ seealso:
   - module: hostcraft.linux.proxy_arp_info
 requirements:
   - Linux 4.13 or newer on the host
+  - nftables on the host, to drop forged sources of IPv6
 """
 
 EXAMPLES = r"""
@@ -188,6 +192,7 @@ steps:
   elements: str
   sample:
     - "set forwarding: net.ipv4.conf.eth0.forwarding 0 -> 1"
+    - "add IPv6 source filter: drops what comes from an endpoint with a source that is not its own"
     - "create web1: arp3f1a9c5d2e7 to eth0 in netns web1 (new), 10.65.0.2, fd65::2"
     - "set web2: rp_filter 0 -> 1"
 problems:

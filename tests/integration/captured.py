@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Three network namespaces, client - router - server, with the reference proxy on the router, for ``tproxy``."""
 
+import functools
 import json
 import os
 import subprocess
@@ -58,6 +59,44 @@ route add default via fd09:2::1
 """
 
 
+class Groups:
+    """Control groups of version 2 below one that is named after the test; removed with :meth:`remove`.
+
+    The hierarchy is mounted for itself, for where this machine has it, if at all, is its own affair.
+    """
+
+    # nft looks for them below /sys/fs/cgroup, and there alone.
+    WITHIN = (
+        "unshare", "--mount", "--propagation", "slave", "sh", "-c", 'mount -t cgroup2 none /sys/fs/cgroup && exec "$@"',
+        "sh",
+    )  # fmt: skip
+
+    def __init__(self, where, top):
+        self.where, self.top = where, top
+
+    def make(self, *names):
+        """Make groups; return their paths in the hierarchy."""
+        if not self.where.exists():
+            self.where.mkdir()
+            subprocess.run(["mount", "-t", "cgroup2", "none", self.where], check=True)
+        for name in names:
+            (self.where / self.top / name).mkdir(parents=True)
+        return [f"{self.top}/{name}" for name in names]
+
+    def as_member(self, group):
+        """Return what runs a command in a group; nothing without one."""
+        where = self.where / group / "cgroup.procs"
+        return ["sh", "-c", f'echo 0 > {where} && exec "$@"', "sh"] if group else []
+
+    def remove(self):
+        """Remove all that was made."""
+        if self.where.exists():
+            for path, _directories, _files in os.walk(self.where / self.top, topdown=False):
+                os.rmdir(path)
+            subprocess.run(["umount", self.where], check=True)
+            self.where.rmdir()
+
+
 class Net:
     """The namespaces, with what runs in them; a context manager that ends all of it."""
 
@@ -65,6 +104,7 @@ class Net:
         self.mark = f"hct{os.getpid()}"
         self.log = Path(directory) / "proxy.log"
         self.running, self.proxy, self.read = [], None, 0
+        self.groups = Groups(Path(directory) / "cgroup", self.mark)
 
     def __enter__(self):
         self.log.touch()
@@ -85,6 +125,7 @@ class Net:
             process.wait()
         for place in "crs":
             subprocess.run(["ip", "netns", "del", self.name(place)], check=False, stderr=subprocess.DEVNULL)
+        self.groups.remove()
 
     def name(self, place):
         """Return the name of a namespace: c, r or s."""
@@ -134,12 +175,13 @@ class Net:
         assert process.stdout.readline() == "ready\n", f"{command} did not start"
         return process
 
-    def start_proxy(self, *options, tproxy=(IN, OUT), redirect=(IN_R, OUT_R), user=PROXY_USER):
+    def start_proxy(self, *options, tproxy=(IN, OUT), redirect=(IN_R, OUT_R), user=PROXY_USER, group=""):
         """Start the reference proxy at these ports; it is the one of :meth:`stop_proxy`."""
         where = [word for port in tproxy for word in ("--tproxy", port)]
         where += [word for port in redirect for word in ("--redirect", port)]
         command = [sys.executable, PROXY, "--keep-source", "--log", self.log, *where, *options]
-        self.proxy = self.start("r", *self.as_user(user, CAPABILITIES), *map(str, command))
+        member = self.groups.as_member(group)
+        self.proxy = self.start("r", *member, *self.as_user(user, CAPABILITIES), *map(str, command))
 
     def stop_proxy(self):
         """End the reference proxy."""
@@ -148,7 +190,10 @@ class Net:
         self.running.remove(self.proxy)
 
     def tproxy(self, *captures, check=False, backend="auto", **options):
-        """Run the module ``tproxy`` with captures of the router; return its result."""
+        """Run the module ``tproxy`` with captures of the router; return its result.
+
+        ``within`` and ``env`` are those of :func:`modules.module`.
+        """
         whole = [dict(one, netns=self.name("r")) for one in captures]
         return modules.module("tproxy", check, captures=whole, backend=backend, **options)
 
@@ -177,7 +222,19 @@ class Net:
         routing = [[line for line in text.splitlines() if "fe80" not in line and "ff00" not in line] for text in shown]
         records = sorted(str(one) for one in Path("/run").glob(f"hostcraft-tproxy/netns-{self.name('r')}.*"))
         kept = [line for line in filters.splitlines() if not line.startswith(("#", ":", "*", "COMMIT"))]
-        return tables + kept, routing, records
+        return tables + kept, routing, records, self.settings()
+
+    def settings(self):
+        """Return {name: value} of the settings of the router that captures depend on."""
+        keys = "rp_filter", "route_localnet", "src_valid_mark"
+        shown = self.run("r", "sysctl", "-a", "-r", rf"^net\.(ipv4\.conf\..*\.({'|'.join(keys)})|bridge\..*tables)$")
+        return dict(line.split(" = ") for line in shown.splitlines())
+
+    def set(self, name, value, place="r"):
+        """Set a setting of the kernel there; return its value from before."""
+        before = self.run(place, "sysctl", "-n", name).strip()
+        self.run(place, "sysctl", "-q", "-w", f"{name}={value}")
+        return before
 
     def call(self, flows, lost=()):
         """Send flows, all at the same time; return what became of each.
@@ -187,10 +244,12 @@ class Net:
         found = [None] * len(flows)
         senders = {}
         for number, flow in enumerate(flows):
-            senders.setdefault(("c", None) if flow.way == "in" else ("r", flow.uid), []).append(number)
+            sender = ("c", None, "") if flow.way == "in" else ("r", flow.uid, flow.cgroup)
+            senders.setdefault(sender, []).append(number)
         running = []
-        for (place, uid), numbers in senders.items():
-            argv = self.argv(place, *(self.as_user(uid) if uid else ()), sys.executable, str(FLOWS), "call")
+        for (place, uid, group), numbers in senders.items():
+            user = [*self.groups.as_member(group), *self.as_user(uid)] if uid else ()
+            argv = self.argv(place, *user, sys.executable, str(FLOWS), "call")
             process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             told = [dict(flows[one]._asdict(), patience=0.6 if flows[one] in lost else 20.0) for one in numbers]
             process.stdin.write(json.dumps(told))
@@ -241,5 +300,10 @@ def became(flow, answer, noted, transparent=(IN, OUT)):
 
 def expected(capture, flow, listening=()):
     """Return what the model says of a flow, for a capture as the option takes it."""
-    wanted = declare.wanted({"captures": [capture]}, int, int)
-    return verdict.verdict(wanted.captures[0], flow, listening)
+    return verdict.verdict(declared(json.dumps(capture)), flow, listening)
+
+
+@functools.lru_cache(maxsize=8)
+def declared(text):
+    """Return the capture of a declaration, which may name thousands of networks and is asked about each flow."""
+    return declare.wanted({"captures": [json.loads(text)]}, int, int).captures[0]

@@ -102,4 +102,5 @@ class Host:
         )
         spaces = self.run("ls", "/run/netns").split()
         settings = self.run("sh", "-c", "cd /proc/sys/net; grep -r . ipv4/conf ipv6/conf ipv4/neigh 2>/dev/null | sort")
-        return links, sorted(" ".join(one.split()) for one in routes.splitlines()), spaces, settings
+        rules = self.run("nft", "-s", "list", "ruleset")
+        return links, sorted(" ".join(one.split()) for one in routes.splitlines()), spaces, settings, rules

@@ -52,7 +52,7 @@ def test_four_beats_with_traffic(host):
     applied = host.proxy_arp(**BOTH)
     assert not applied["failed"], applied
     assert (predicted["steps"], predicted["diff"]) == (applied["steps"], applied["diff"])
-    assert [step.split(":")[0] for step in applied["steps"]] == ["create web1", "create web2"]
+    assert [step.split(":")[0] for step in applied["steps"]] == ["add IPv6 source filter", "create web1", "create web2"]
     again = host.proxy_arp(**BOTH)
     assert (again["changed"], again["steps"]) == (False, [])
     for source, other in (("web1", "10.65.0.3"), ("web1", "fd65::3"), ("web2", "10.65.0.2"), ("web2", "fd65::2")):
@@ -69,7 +69,11 @@ def test_four_beats_with_traffic(host):
     ]
     assert mtus == [1500, 1400]
     removed = host.proxy_arp(**GONE)
-    assert [step.split(":")[0] for step in removed["steps"]] == ["remove web1", "remove web2"]
+    assert [step.split(":")[0] for step in removed["steps"]] == [
+        "remove web1",
+        "remove web2",
+        "remove IPv6 source filter",
+    ]
     assert host.state() == before
     assert host.proxy_arp(**GONE)["changed"] is False
 
@@ -140,6 +144,66 @@ def test_a_source_that_is_not_its_own_is_dropped(host):
     assert host.run("cat", "/proc/net/snmp", netns="outside") != at_first, "without the filter it gets out"
 
 
+def test_an_ipv6_source_that_is_not_its_own_is_dropped(host):
+    """To the outside, to the host and to another endpoint; by an address of another one, and by anybody's."""
+    four = {"name": "four", "addresses": ["10.65.0.5"]}
+    both = dict(BOTH, endpoints=[WEB1, dict(WEB2, addresses=["10.65.0.3", "fd65::3", "fd65::4"]), four])
+    made = host.proxy_arp(**both)
+    assert not made["failed"], made
+    forged, targets = ("fd65::3", "2001:db8:1::7"), ("2001:db8:1::1", "2001:db8::2", "fd65::4")
+    watch = """table ip6 watch {
+    chain arrived {
+        type filter hook postrouting priority 0
+        ip6 saddr { fd65::3, 2001:db8:1::7 } icmpv6 type echo-request counter
+    }
+    chain here {
+        type filter hook input priority 0
+        ip6 saddr { fd65::3, 2001:db8:1::7 } icmpv6 type echo-request counter
+    }
+}
+"""
+
+    def arrived():
+        """Send forged packets; return how many the host has let in, and dropped."""
+        host.run("nft", "-f", "-", text=f"add table ip6 watch\ndelete table ip6 watch\n{watch}")
+        for source in forged:
+            host.run("ip", "addr", "replace", f"{source}/128", "dev", "eth0", "nodad", netns="web1")
+            for target in targets:
+                host.run("ping", "-n", "-q", "-c", "1", "-W", "0.2", "-I", source, target, netns="web1", ok=(0, 1, 2))
+        # One that has no address of IPv6 takes one, and finds the host by its link-local address.
+        near = json.loads(host.run("ip", "-json", "-6", "addr", "show", "dev", link_of(host, "four")["ifname"]))
+        gateway = near[0]["addr_info"][0]["local"]
+        host.run("ip", "addr", "replace", "2001:db8:1::7/128", "dev", "eth0", "nodad", netns="four")
+        host.run("ip", "-6", "route", "replace", "default", "via", gateway, "dev", "eth0", netns="four")
+        ping = ["ping", "-n", "-q", "-c", "1", "-W", "0.2", "-I", "2001:db8:1::7", "2001:db8:1::1"]
+        host.run(*ping, netns="four", ok=(0, 1, 2))
+        shown = json.loads(host.run("nft", "-j", "list", "table", "ip6", "watch"))["nftables"]
+        rules = [one["rule"]["expr"] for one in shown if "rule" in one]
+        return sum(part["counter"]["packets"] for rule in rules for part in rule if "counter" in part)
+
+    try:
+        assert arrived() == 0
+        assert host.reaches("2001:db8:1::1", netns="web1", source="fd65::2")
+        assert host.reaches("fd65::4", netns="web1", source="fd65::2")
+        shown = host.run("nft", "list", "table", "ip6", "hostcraft_endpoints")
+        assert "counter packets 0 " not in shown, "it is this rule that drops them"
+        # A link that has left its group is no endpoint's to the rule, until the next run.
+        host.run("ip", "link", "set", link_of(host, "web1")["ifname"], "group", "0")
+        assert arrived() == 6
+        step = host.proxy_arp(**both)["steps"][0]
+        assert step.startswith("set web1: group 0 -> 26723, inside addresses ")
+        assert arrived() == 0
+        host.run("nft", "flush", "ruleset")
+        assert arrived() == 7, "without the rule they get out"
+        assert "add IPv6 source filter" in host.proxy_arp(**both)["steps"][0]
+    finally:
+        host.run("nft", "delete", "table", "ip6", "watch", ok=(0, 1))
+    # One of two goes, and the other is still looked at.
+    gone = [dict(one, state="absent") for one in (WEB1, WEB2)]
+    assert [step.split(":")[0] for step in host.proxy_arp(endpoints=gone)["steps"]] == ["remove web1", "remove web2"]
+    host.run("nft", "list", "table", "ip6", "hostcraft_endpoints")
+
+
 def test_namespaces_by_name_path_and_pid(host):
     host.run("ip", "netns", "add", "there")
     host.run("sh", "-c", "mkdir -p /run/box && touch /run/box/ns && mount --bind /run/netns/there /run/box/ns")
@@ -153,7 +217,7 @@ def test_namespaces_by_name_path_and_pid(host):
         path = {"name": "path", "netns": "/run/box/ns", "interface": "net1", "addresses": ["fd65::11"]}
         by_pid = {"name": "by-pid", "pid": int(process), "host_interface": "c1", "addresses": ["10.65.1.3"]}
         made = host.proxy_arp(endpoints=[named, path, by_pid], probe=0)
-        assert len(made["steps"]) == 3, made
+        assert len(made["steps"]) == 4, made
         assert host.reaches("10.65.1.1")
         assert host.reaches("fd65::11")
         assert host.reaches("10.65.1.3")
@@ -295,7 +359,8 @@ def test_what_a_kill_leaves_of_one_endpoint_is_mended(host):
     host.run("ip", "link", "add", name, "group", "26723", *pair)
     assert host.info()["lost"] == [name]
     mended = host.proxy_arp(endpoints=[WEB1], probe=0)
-    assert [step.split(":")[0] for step in mended["steps"]] == [f"remove {name} (half made)", "create web1"], mended
+    heads = [step.split(":")[0] for step in mended["steps"]]
+    assert heads == [f"remove {name} (half made)", "add IPv6 source filter", "create web1"], mended
     assert host.reaches("10.65.0.2")
     host.proxy_arp(endpoints=[dict(WEB1, state="absent")])
     host.run("ip", "netns", "del", "web1")
@@ -357,7 +422,7 @@ def test_it_is_made_again_at_boot_by_the_same_code(host):
     host.run("ip", "route", "add", "default", "via", "192.0.2.1")
     done = host.run(f"{where}/apply", "--wait", "5").splitlines()
     assert done[0] == "set forwarding: net.ipv4.conf.up0.forwarding 0 -> 1"
-    assert [step.split(":")[0] for step in done[1:]] == ["create web1", "create web2"]
+    assert [step.split(":")[0] for step in done[1:]] == ["add IPv6 source filter", "create web1", "create web2"]
     assert host.info() == made
     assert host.reaches("fd65::3", netns="web1")
     assert host.run(f"{where}/apply") == ""
@@ -393,6 +458,7 @@ REFUSED = {
         "net.ipv6.conf.all.forwarding 0 -> 1",
     ),
     "an address in use": (":", {"addresses": ["192.0.2.1"]}, "192.0.2.1 is in use"),
+    "an IPv6 address in use": (":", {"addresses": ["2001:db8::1"]}, "2001:db8::1 is in use"),
     "no namespace": (":", {"netns": "nowhere", "create": False}, "netns nowhere is not there"),
     "the host's own namespace": (":", {"pid": "self"}, "is the host's own"),
     "a link in the namespace": (

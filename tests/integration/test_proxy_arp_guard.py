@@ -46,7 +46,7 @@ def state(host):
     """Return links, routes, namespaces, proxies and sysctls."""
     text = host.ssh(
         "ip -br link | sort; ip route; ip -6 route | grep -v fe80; ls /run/netns 2>/dev/null; ip neigh show proxy; "
-        "cd /proc/sys/net; grep -r . ipv4/conf ipv6/conf 2>/dev/null | sort"
+        "nft -s list ruleset; cd /proc/sys/net; grep -r . ipv4/conf ipv6/conf 2>/dev/null | sort"
     )
     return [" ".join(line.split()) for line in text.splitlines()]
 

@@ -170,6 +170,21 @@ def test_a_listener_that_is_not_transparent_is_reported_and_gets_nothing(bare):
         assert kinds == {"direct", "dropped"}
     finally:
         opaque.kill()
+        opaque.wait()
+        bare.start_proxy()
+
+
+def test_a_listener_at_the_loopback_is_reported_and_gets_nothing_from_elsewhere(bare):
+    bare.stop_proxy()
+    near = bare.start("r", sys.executable, str(FLOWS), "serve", str(IN_R), "127.0.0.1", "::1")
+    capture = dict(REDIRECT, outbound=None)
+    try:
+        done = bare.tproxy(capture)
+        assert "somebody listens over IPv4 and IPv6 at the loopback alone" in " ".join(done["warnings"])
+        assert check_matrix(bare, capture, "nftables", listening=(1,)) == {"direct", "refused"}
+    finally:
+        near.kill()
+        near.wait()
         bare.start_proxy()
 
 
@@ -282,18 +297,142 @@ def answered(net, flows):
     return [(flow, answer, noted) for flow, answer in zip(flows, answers, strict=True)]
 
 
-def test_settings_of_the_kernel_are_named_and_set_only_when_asked(bare):
+def test_bridged_frames_are_named_and_let_be_only_when_asked(bare):
     bare.run("r", "ip", "link", "add", "br9", "type", "bridge")
     name = "net.bridge.bridge-nf-call-iptables"
+    before = bare.set(name, 1)
+    inbound = dict(TRANSPARENT, outbound=None)
     try:
-        bare.run("r", "sysctl", "-q", "-w", f"{name}=1")
-        inbound = dict(TRANSPARENT, outbound=None)
+        there = bare.state()
         done = bare.tproxy(inbound)
         assert f"{name} is 1: frames that are only bridged here" in " ".join(done["warnings"])
-        assert bare.run("r", "sysctl", "-n", name).strip() == "1"
+        assert bare.settings()[name] == "1"
         done = bare.tproxy(inbound, set_sysctls=True)
         assert [step for step in done["steps"] if name in step and "1 -> 0" in step]
-        assert bare.run("r", "sysctl", "-n", name).strip() == "0"
+        assert bare.settings()[name] == "0"
         assert not bare.tproxy(inbound, set_sysctls=True)["changed"]
+        gone = bare.tproxy({"name": "both", "state": "absent"})
+        assert f"reset {name}: 0 -> 1: no capture needs it any more" in gone["steps"]
+        assert bare.state() == there
     finally:
+        bare.set(name, before)
         bare.run("r", "ip", "link", "del", "br9")
+
+
+def four_beats(net, capture, name, flows, lost):
+    """See flows get lost by a setting that is warned of, set it, see them arrive, and see it set back.
+
+    :param lost: ``lost(flow, answer)`` tells whether the setting has done its harm to one.
+    """
+    there = net.state()
+    done = net.tproxy(capture)
+    said = [one for one in done["warnings"] if f"{name} is 1: " in one]
+    assert said, done["warnings"]
+    assert "set_sysctls sets it to" in said[0]
+    harmed = net.call(flows, flows)
+    assert all(map(lost, flows, harmed)), harmed
+    planned = net.tproxy(capture, set_sysctls=True, check=True)
+    done = net.tproxy(capture, set_sysctls=True)
+    assert (planned["steps"], planned["diff"]) == (done["steps"], done["diff"])
+    assert [one.split(":")[0] for one in done["steps"]] == [f"set {name}"]
+    assert not [one for one in done["warnings"] if f"{name} is" in one]
+    assert not net.tproxy(capture, set_sysctls=True)["changed"]
+    net.noted()
+    answers = net.call(flows)
+    noted = net.noted()
+    for flow, answer in zip(flows, answers, strict=True):
+        assert became(flow, answer, noted) == expected(capture, flow)
+    gone = net.tproxy({"name": capture["name"], "state": "absent"})
+    assert [one.split(":")[0] for one in gone["steps"]][-1] == f"reset {name}"
+    assert net.state() == there
+
+
+def test_a_check_of_sources_by_the_mark_is_named_and_switched_off_when_asked(bare):
+    name = "net.ipv4.conf.all.src_valid_mark"
+    flows = [flow for flow in matrix() if flow.family == 4 and expected(TRANSPARENT, flow) in (IN, OUT)]
+    before = bare.set(name, 1)
+    try:
+        four_beats(bare, TRANSPARENT, name, flows, lambda _flow, answer: answer.get("outcome") == "lost")
+    finally:
+        bare.set(name, before)
+
+
+@pytest.mark.parametrize("address", [None, "10.9.3.1/32"])
+def test_a_strict_filter_at_a_link_without_a_way_back_is_named_and_loosened_when_asked(bare, address):
+    """The client sends by a second link, of which the router knows nothing."""
+    capture = dict(MIXED, inbound=dict(MIXED["inbound"], interfaces=["r2"]), outbound=None)
+    flow = Flow("in", "tcp", "10.9.1.2", THERE[4][0], 8080, "r2")
+    bare.run("r", "ip", "link", "add", "r2", "address", "02:00:00:00:00:02", "type", "veth", "peer", "name", "c2")
+    try:
+        bare.run("r", "ip", "link", "set", "c2", "netns", bare.name("c"))
+        bare.run("r", "ip", "link", "set", "r2", "up")
+        address and bare.run("r", "ip", "address", "add", address, "dev", "r2")
+        bare.run("c", "ip", "link", "set", "c2", "up")
+        bare.run("c", "ip", "route", "add", THERE[4][0], "dev", "c2", "src", flow.source)
+        bare.run("c", "ip", "neigh", "add", THERE[4][0], "lladdr", "02:00:00:00:00:02", "dev", "c2")
+        bare.set("net.ipv4.conf.r2.rp_filter", 1)
+        flows = [flow, flow._replace(proto="udp")]
+        lost = lambda _flow, answer: answer.get("outcome") == "lost"  # noqa: E731
+        four_beats(bare, capture, "net.ipv4.conf.r2.rp_filter", flows, lost)
+    finally:
+        bare.run("r", "ip", "link", "del", "r2")
+
+
+def test_what_listens_on_the_loopback_alone_is_kept_from_the_link(bare):
+    """A neighbour sends to an address of the loopback: neither the kernel nor the proxy may let it through."""
+    address, name = "127.9.9.9", "net.ipv4.conf.r0.route_localnet"
+    service = bare.start("r", sys.executable, str(FLOWS), "serve", "8080", address)
+    flow = Flow("in", "tcp", "10.9.1.2", address, 8080, "r0", to_host=True)
+    before = bare.set("net.ipv4.conf.c0.route_localnet", 1, place="c")
+    bare.run("c", "ip", "route", "del", "table", "local", "local", "127.0.0.0/8", "dev", "lo")
+    bare.run("c", "ip", "route", "add", address, "via", HERE[4][0])
+    try:
+        for capture in (TRANSPARENT, REDIRECT):
+            for backend in BACKENDS:
+                assert not bare.tproxy(capture, backend=backend)["failed"]
+                (answer,) = bare.call([flow], [flow])
+                assert answer.get("outcome") == "lost", (capture["name"], backend, answer)
+            bare.tproxy({"name": capture["name"], "state": "absent"})
+        was = bare.set(name, 1)
+        there = bare.state()
+        done = bare.tproxy(REDIRECT)
+        assert f"{name} is 1: who is on the link reaches" in " ".join(done["warnings"])
+        (answer,) = bare.call([flow])
+        assert answer["server"] == address, "the kernel lets it pass by the proxy"
+        done = bare.tproxy(REDIRECT, set_sysctls=True)
+        assert [one.split(":")[0] for one in done["steps"]] == [f"set {name}"]
+        (answer,) = bare.call([flow], [flow])
+        assert answer.get("outcome") == "lost"
+        bare.tproxy({"name": "redir", "state": "absent"})
+        assert bare.state() == there
+        bare.set(name, was)
+    finally:
+        service.kill()
+        bare.run("c", "ip", "route", "del", address)
+        bare.run("c", "ip", "route", "add", "table", "local", "local", "127.0.0.0/8", "dev", "lo", "src", "127.0.0.1")
+        bare.set("net.ipv4.conf.c0.route_localnet", before, place="c")
+
+
+def test_a_proxy_is_known_by_its_control_group(bare):
+    """It runs as the user of the application; a group stands for all that are below it."""
+    slice_, own, _other = bare.groups.make("proxies", "proxies/own", "others")
+    grouped = dict(TRANSPARENT, proxy={"cgroups": [slice_]})
+    bare.stop_proxy()
+    bare.start_proxy(user=APP, group=own)
+    flows = [flow for flow in matrix() if flow.way == "out" and flow.uid == APP]
+    flows = [flow._replace(cgroup=f"{bare.mark}/{name}") for flow in flows for name in ("others", "proxies/own")]
+    try:
+        for backend in BACKENDS:
+            done = bare.tproxy(grouped, backend=backend, within=bare.groups.WITHIN)
+            assert not done["failed"], done
+            assert not bare.tproxy(grouped, backend=backend, within=bare.groups.WITHIN)["changed"]
+            kinds = set()
+            for flow, answer, noted in answered(bare, flows):
+                # That it is noted once is checked there: what the proxy sends itself does not come back.
+                assert became(flow, answer, noted) == expected(grouped, flow), (backend, flow, answer)
+                kinds.add((flow.cgroup, became(flow, answer, noted)))
+            assert (f"{bare.mark}/others", OUT) in kinds
+            assert (f"{bare.mark}/proxies/own", OUT) not in kinds
+    finally:
+        bare.stop_proxy()
+        bare.start_proxy()

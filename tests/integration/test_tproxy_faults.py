@@ -11,6 +11,7 @@ import time
 import pytest
 
 from tests.integration.captured import APP, IN, OUT, OUT_R, OUTSIDE, PROXY_USER, THERE, Net
+from tests.integration.netns import Box
 from tests.integration.test_tproxy import BACKENDS, MIXED, REDIRECT, TRANSPARENT, check_matrix
 
 # Packets that get past the proxy. What is proxied is never forwarded, and what the router sends of it is the proxy's.
@@ -318,12 +319,15 @@ def test_half_of_a_change_is_taken_back(bare, tmp_path):
     ambush.write_text('#!/bin/sh\ncase "$*" in *--test*) exit 0 ;; esac\ncat > /dev/null\necho ambush >&2\nexit 1\n')
     ambush.chmod(0o755)
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    setting = "net.ipv4.conf.all.src_valid_mark"
+    value = bare.set(setting, 1)
     before = bare.state()
     other = dict(TRANSPARENT, inbound=dict(TRANSPARENT["inbound"], ports=["9000"]), mark="0x5000/0xf000", table=134)
-    failed = bare.tproxy(TRANSPARENT, backend="iptables_legacy", env=environment)
+    failed = bare.tproxy(TRANSPARENT, backend="iptables_legacy", env=environment, set_sysctls=True)
     assert "ambush" in failed["msg"]
-    assert len(failed["undone"]) == 4, "the routing that came before"
+    assert len(failed["undone"]) == 5, "the setting and the routing that came before"
     assert bare.state() == before
+    bare.set(setting, value)
     assert not bare.tproxy(TRANSPARENT, backend="iptables_legacy")["failed"]
     before = bare.state()
     failed = bare.tproxy(other, backend="iptables_legacy", env=environment)
@@ -421,3 +425,32 @@ def test_what_is_saved_loads_the_very_same(net, backend):
     ]
     argv = [*inside, sys.executable, "-c", SAVED, backend, *paths]
     assert net.run("r", *argv, text=json.dumps([one])) == "['both.sh']\n"
+
+
+def test_settings_come_back_with_the_boot_and_go_with_the_capture():
+    """A boot by hand: what is in /run is gone and settings are the kernel's, then come sysctl.d and the script."""
+    name, file, save = "net.ipv4.conf.all.src_valid_mark", "/etc/sysctl.d/90-hostcraft-tproxy.conf", "/run/saved"
+    capture = {"name": "web", "inbound": dict(TRANSPARENT["inbound"], exclude_cidrs=[])}
+    box = Box()
+
+    def tproxy(**options):
+        return box.module("tproxy", captures=[dict(capture, **options)], save=save, set_sysctls=True)
+
+    try:
+        box.run("sysctl", "-q", "-w", f"{name}=1")
+        steps = tproxy()["steps"]
+        assert [one for one in steps if one.startswith(f"save {file}: ")], steps
+        assert tproxy()["steps"] == []
+        box.run("rm", "-r", "/run/hostcraft-tproxy")
+        box.run("nft", "delete", "table", "inet", "hostcraft_tproxy_web")
+        box.run("sysctl", "-q", "-w", f"{name}=1")
+        box.run("sysctl", "-q", "-p", file)
+        assert box.run("sysctl", "-n", name) == "0\n"
+        box.run("sh", f"{save}/web.sh")
+        assert tproxy()["steps"] == []
+        assert f"reset {name}: 0 -> 1: no capture needs it any more" in tproxy(state="absent")["steps"]
+        assert box.run("sysctl", "-n", name) == "1\n"
+        box.run("test", "!", "-e", file)
+        assert tproxy(state="absent")["steps"] == []
+    finally:
+        box.close()

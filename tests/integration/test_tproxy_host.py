@@ -15,14 +15,20 @@ SAFE = {"name": NAME, "inbound": {"mode": "tproxy", "port": 15006, "protocols": 
 def uncaptured(host):
     """The host without captures; whatever the test leaves is removed from its console."""
     before = state(host)
+    host.ssh("sysctl -q -w net.ipv4.conf.all.src_valid_mark=1")
     yield host
+    host.ssh("sysctl -q -w net.ipv4.conf.all.src_valid_mark=0")
     assert state(host) == before
 
 
 def state(host):
-    """Return all that a capture may change, as the host's own tools show it."""
+    """Return all that a capture may change, as the host's own tools show it.
+
+    The routes of link-local addresses come when their test for duplicates has ended.
+    """
     return host.ssh(
-        "nft list tables; ip rule; ip -6 rule; ip route show table all; ls /run/hostcraft-tproxy 2>&1; true"
+        "nft list tables; ip rule; ip -6 rule; ip route show table all | grep -v fe80::; "
+        "ls /run/hostcraft-tproxy 2>&1; sysctl -a -r 'conf.*(src_valid_mark|route_localnet)'"
     )
 
 
@@ -37,7 +43,7 @@ def test_the_tasks_own_connection(uncaptured):
     swallow = dict(SAFE, ssh_ports=[])
     unguarded, cut, planned, kept = host.modules(
         (TPROXY, {"captures": [swallow]}, False),
-        (TPROXY, {"captures": [swallow], "confirm_timeout": 6}, False),
+        (TPROXY, {"captures": [swallow], "confirm_timeout": 6, "set_sysctls": True}, False),
         (TPROXY, {"captures": [SAFE], "confirm_timeout": 15}, True),
         (TPROXY, {"captures": [SAFE], "confirm_timeout": 15}, False),
     )

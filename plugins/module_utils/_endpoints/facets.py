@@ -5,7 +5,7 @@
 Sysctls are those of ip-sysctl.rst of the kernel. Private to the collection; not a public interface.
 """
 
-from .model import MAIN, STATIC, full
+from .model import GROUP, MAIN, STATIC, full
 
 ANY = {4: "0.0.0.0/0", 6: "::/0"}
 # rp_filter: what comes from the endpoint has an address that is routed to it. accept_ra: nobody in it becomes the
@@ -38,6 +38,7 @@ def wanted(endpoint, state):
     sysctls = settings(endpoint.host_interface, versions).items()
     return {
         "alias": endpoint.alias,
+        "group": GROUP,
         "mac": endpoint.mac,
         **({"mtu": endpoint.mtu, "inside mtu": endpoint.mtu} if endpoint.mtu else {}),
         "bridge": "none",
@@ -60,6 +61,7 @@ def found(link, inner, space, state):
     ways = [one for one in space.routes if one.dev == inner.name and _is_ours(one)]
     return {
         "alias": link.alias,
+        "group": link.group,
         "mac": link.mac,
         "mtu": link.mtu,
         "inside mtu": inner.mtu,

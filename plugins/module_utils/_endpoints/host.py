@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 from .._core import files
 from .._core.reconcile import ReconcileError
-from . import definition, duplicates, namespaces, rtnetlink, sysctl
+from . import definition, duplicates, namespaces, nftables, rtnetlink, sysctl
 from .model import GROUP, SPACES, Space, State, path_of
 from .netlink import Netlink
 
@@ -73,7 +73,13 @@ def _observe(netlink, wanted):
         files={path: _content(path) for path in definition.paths(wanted.save)} if wanted and wanted.save else {},
         controller=os.environ.get("SSH_CLIENT", "").partition(" ")[0],
     )
-    return state._replace(answers=duplicates.find(wanted, state)) if wanted else state
+    if wanted is None:
+        return state
+    needed = ours or wanted.absent or wanted.purge or wanted.endpoints
+    return state._replace(
+        answers=duplicates.find(wanted, state),
+        sources=nftables.listed() if needed else "",
+    )
 
 
 def _by_path(link):
@@ -222,6 +228,9 @@ class Kernel:
             with namespaces.inside(where):
                 sysctl.write(path, value)
 
+    def _nft(self, text):
+        nftables.load(text)
+
     def _file(self, path, content, mode):
         if content is None:
             if os.path.lexists(path):
@@ -250,8 +259,8 @@ class Kernel:
 
 
 def _shown(operation):
-    if operation[0] == "file":
-        return f"write {operation[1]}"
+    if operation[0] in ("file", "nft"):
+        return f"write {operation[1]}" if operation[0] == "file" else "load rules of nftables"
     return " ".join(str(word) for word in operation if word is not None)
 
 

@@ -153,6 +153,7 @@ class State(NamedTuple):
     that is not there; ``stale`` are paths of files that are none. ``settings`` are sysctls below net, by their path.
     ``matches`` are the routes that the host takes to an address, ``answers`` who answered when asked for one:
     ``{address: (link, mac)}``. ``own`` are paths of the host's own namespace. ``files`` are contents, in base64.
+    ``sources`` is the filter of sources as it is listed, empty where there is none, None where it cannot be had.
     """
 
     links: dict
@@ -166,6 +167,7 @@ class State(NamedTuple):
     own: Tuple[str, ...] = ()
     controller: str = ""
     files: dict = {}
+    sources: Optional[str] = ""
 
     def every_route(self):
         """Return the routes of all links."""

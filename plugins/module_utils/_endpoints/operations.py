@@ -7,11 +7,12 @@ Where an operation takes place is the path of a namespace, None for the host. Th
     [netns, add|del, path, mark]        [veth, name, mac, mtu, path, inside]     [link, del, where, name]
     [link, set, where, name, values]    [address, add|del, where, name, address]
     [route, add|del, where, name, to, via]    [proxy, add|del, name, address]    [sysctl, where, path, value]
+    [nft, text]
 
 Private to the collection; not a public interface.
 """
 
-LINK = {"mac": "mac", "alias": "alias", "mtu": "mtu", "up": "up"}
+LINK = {"mac": "mac", "group": "group", "alias": "alias", "mtu": "mtu", "up": "up"}
 # A new pair has these, and of all others nothing that would do.
 BARE = {"bridge": "none", "link-local": (), "inside addresses": (), "inside routes": (), "routes": ()}
 

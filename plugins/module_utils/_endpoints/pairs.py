@@ -8,7 +8,7 @@ Private to the collection; not a public interface.
 from typing import NamedTuple, Optional
 
 from . import facets
-from .model import Link, Space, path_of
+from .model import GROUP, Link, Space, path_of
 from .operations import BARE, changes
 
 # What the kernel puts into each new namespace while a module for tunnels is loaded (fb_tunnels_only_for_init_net).
@@ -80,7 +80,7 @@ def creation(names, mac, mtu, wanted, taken=None):
     With the link goes all that was set on it, but for a route that was taken over from another one.
     """
     host, path, inner = names
-    before = dict(BARE, mac=mac, **({"mtu": mtu, "inside mtu": mtu} if mtu else {}))
+    before = dict(BARE, mac=mac, group=GROUP, **({"mtu": mtu, "inside mtu": mtu} if mtu else {}))
     known = {key: value for key, value in wanted.items() if value is not None}
     made = changes(before, known, names, taken)
     back = [["link", "del", None, host]]

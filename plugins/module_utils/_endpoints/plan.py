@@ -6,7 +6,7 @@ Private to the collection; not a public interface.
 """
 
 from .._core.reconcile import Plan, Step
-from . import definition, facets, pairs, plan_host, refusals
+from . import definition, facets, pairs, plan_host, refusals, sources
 from .model import MARK, full, has_name, path_of, shown
 from .operations import changes
 
@@ -25,7 +25,9 @@ def plan(wanted, state):
     lost = tuple(one for one in wanted.endpoints if one not in there)
     wanted = wanted._replace(endpoints=there)
     gone, kept = _split(wanted, [one.name for one in lost], found)
-    whole = _removals(wanted, state, gone, found).then(plan_host.forwarding(wanted, state))
+    others = [pair for pair in found.values() if pair not in gone and pair.name not in kept]
+    filtered, unfiltered = sources.plan(wanted, state, others)
+    whole = _removals(wanted, state, gone, found).then(plan_host.forwarding(wanted, state)).then(filtered)
     links = [pair.link.name for pair in kept.values()]
     routed, made = {route.to: link for link in links for route in state.routes.get(link, ())}, set()
     for endpoint in there:
@@ -35,7 +37,7 @@ def plan(wanted, state):
         if endpoint.name not in kept:
             whole = _merge(whole, _create(endpoint, state, routed, made))
     warned = Plan({}, {}, (), _lost(lost) + refusals.warnings(wanted, state))
-    for later in (plan_host.proxies(wanted, state), definition.plan(wanted.save, state), warned):
+    for later in (unfiltered, plan_host.proxies(wanted, state), definition.plan(wanted.save, state), warned):
         whole = whole.then(later)
     return whole
 

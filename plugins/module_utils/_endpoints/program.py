@@ -30,19 +30,21 @@ from . import (
     model,
     namespaces,
     netlink,
+    nftables,
     operations,
     pairs,
     plan,
     plan_host,
     refusals,
     rtnetlink,
+    sources,
     sysctl,
 )
 
 CORE = (command, files, reconcile)
 OWN = (
-    arguments, declare, definition, duplicates, facets, host, model, namespaces, netlink, operations, pairs, plan,
-    plan_host, refusals, rtnetlink, sysctl,
+    arguments, declare, definition, duplicates, facets, host, model, namespaces, netlink, nftables, operations, pairs,
+    plan, plan_host, refusals, rtnetlink, sources, sysctl,
 )  # fmt: skip
 MAIN = """import sys
 from hostcraft._endpoints.program import main

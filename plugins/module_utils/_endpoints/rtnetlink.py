@@ -183,9 +183,9 @@ def add_pair(netlink, name, mac, mtu, *, group, descriptor, inside, number=0):
 
 
 def set_link(netlink, name, values):
-    """Set ``mac``, ``mtu``, ``alias``, ``master`` (an index, 0 for none) and ``up`` of a link."""
+    """Set ``mac``, ``mtu``, ``alias``, ``group``, ``master`` (an index, 0 for none) and ``up`` of a link."""
     body = b""
-    for key, kind in (("mac", ADDRESS), ("mtu", MTU), ("alias", IFALIAS), ("master", MASTER)):
+    for key, kind in (("mac", ADDRESS), ("mtu", MTU), ("alias", IFALIAS), ("group", GROUP), ("master", MASTER)):
         if key in values:
             value = values[key]
             body += attribute(kind, _mac(value) if key == "mac" else value)

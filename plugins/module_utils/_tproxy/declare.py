@@ -11,7 +11,9 @@ from .._core.reconcile import ReconcileError
 from . import networks, ports, presets
 from .model import Capture, Dns, Mark, Proxy, Side, Wanted
 
-ALWAYS_OUT = networks.parse(["224.0.0.0/4", "255.255.255.255/32", "ff00::/8"], "")  # a proxy cannot stand for many
+# A proxy cannot stand for many. And who is on a link and sends to 127.0.0.1 would have the proxy call what this host
+# keeps for itself: redirected, the packet gets past the kernel's own check (RFC 1122, section 3.2.1.3).
+ALWAYS_OUT = networks.parse(["127.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32", "ff00::/8"], "")
 # Answers to a DHCP client of this host: to it they are no replies, since it asked everybody.
 DHCP = ((68, 68), (546, 546))
 RESERVED_TABLES = (0, 253, 254, 255)  # rtnetlink(7)

@@ -19,6 +19,8 @@ from .model import Command, Found, Place, Record, State
 # rt_tables of iproute2, before and since 6.5; later ones add to earlier ones.
 TABLES = ("/usr/share/iproute2/rt_tables", "/usr/lib/iproute2/rt_tables", "/etc/iproute2/rt_tables")
 
+WAYS = ("route", "show", "table", "all", "type", "unicast")
+
 
 def uid_of(text):
     """Return the number of a user, given by number or by name."""
@@ -48,7 +50,7 @@ def observe(wanted):
     """
     places = {netns: _observed(netns, wanted) for netns in wanted.places}
     names = [one.name for one in wanted.captures] + [name for _netns, name in wanted.absent]
-    saved = {paths.saved(wanted.save, name) for name in names} if wanted.save else set()
+    saved = {paths.saved(wanted.save, name) for name in names} | {paths.SYSCTL_D} if wanted.save else set()
     return State(places, {path: files.read(path) for path in sorted(saved)})
 
 
@@ -59,7 +61,7 @@ def look(netns):
     """
     if not _exists(netns):
         raise ReconcileError(_no_namespace(netns))
-    return _place(netns, set())
+    return _place(netns, ())
 
 
 def _exists(netns):
@@ -73,22 +75,24 @@ def _no_namespace(netns):
 def _observed(netns, wanted):
     captures = [one for one in wanted.captures if one.netns == netns]
     if _exists(netns):
-        return _place(netns, {one.table for one in captures})
+        return _place(netns, captures)
     if captures:
         raise ReconcileError(f"capture '{captures[0].name}': {_no_namespace(netns)}")
-    return Place({}, found=_with_records(netns, {}))
+    return Place({}, found=_with_records(netns, {}), kept=_kept(netns))
 
 
-def _place(netns, numbers):
+def _place(netns, captures):
     """Return the :class:`Place` of a namespace.
 
-    :param numbers: the routing tables that are to be looked at, beside those of the captures that are there.
+    :param captures: those that are declared there; what they name is looked at, beside what those that are there do.
     """
     found, legacy = backends.captures(netns)
     usable, wildcard = backends.usable(netns, legacy)
     found = _with_records(netns, found)
-    numbers = numbers | {one.routing.table for one in found.values() if one.routing}
-    tables, links = _tables(), run(paths.inside(netns, ["ip", "-o", "-d", "link", "show"]))
+    numbers = {one.table for one in captures} | {one.routing.table for one in found.values() if one.routing}
+    tables, shown = _tables(), run(paths.inside(netns, ["ip", "-o", "-d", "link", "show"]))
+    links = tuple(re.findall(r"^\d+: ([^\s@:]+)", shown, re.M))
+    kept = _kept(netns)
     rules = [
         one
         for family, option in routing.OPTIONS.items()
@@ -101,11 +105,14 @@ def _place(netns, numbers):
         tuple(rules),
         {(family, number): _routes(netns, family, number) for number in sorted(numbers) for family in (4, 6)},
         proxies.listeners(netns),
-        _sysctls(netns),
-        re.search(r" bridge (?!slave)", links) is not None,
-        re.search(r"^\d+: lo: <[^>]*\bUP\b", links, re.M) is not None,
+        _sysctls(netns, [*sysctls.names(links), *kept]),
+        re.search(r" bridge (?!slave)", shown) is not None,
+        re.search(r"^\d+: lo: <[^>]*\bUP\b", shown, re.M) is not None,
         backends.has_ipset(),
         _connection() if netns is None else None,
+        links,
+        _dead_ends(netns, links, report.named_links(captures, found.values())),
+        kept,
     )
 
 
@@ -139,10 +146,27 @@ def _tables():
     return found
 
 
-def _sysctls(netns):
-    there = [name for name in sysctls.NAMES if os.path.exists(f"/proc/sys/{name}")]
-    shown = run(paths.inside(netns, ["cat", *(f"/proc/sys/{name}" for name in there)]), ok=(0, 1)) if there else ""
-    return dict(zip(there, shown.split()))
+def _sysctls(netns, names):
+    """Return {name: value} of the settings that there are, in one go: each is a file of the namespace."""
+    shown = run(paths.inside(netns, ["grep", "-sH", "", *(f"/proc/sys/{name}" for name in names)]), ok=(0, 1, 2))
+    pairs = (line.partition(":") for line in shown.splitlines())
+    return {path[len("/proc/sys/") :]: value for path, _colon, value in pairs}
+
+
+def _kept(netns):
+    """Return what captures had set, by the record; after a reboot that is what is set again at boot."""
+    text = files.read(paths.settings(netns))
+    return sysctls.parsed(files.read(paths.SYSCTL_D)) if text is None and netns is None else sysctls.read(text)
+
+
+def _dead_ends(netns, links, named):
+    """Return {link: whether it has an IPv4 address} of those that are named, and no IPv4 route leads out by."""
+
+    def shown(link, *what):
+        return run(paths.inside(netns, ["ip", "-4", *what, "dev", link])).strip()
+
+    ends = [one for one in sorted(named.intersection(links)) if not shown(one, *WAYS)]
+    return {one: bool(shown(one, "address", "show")) for one in ends}
 
 
 def _connection():

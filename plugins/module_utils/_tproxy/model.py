@@ -8,6 +8,7 @@ Private to the collection; not a public interface.
 from typing import NamedTuple, Optional, Tuple
 
 ALL_PORTS = ((0, 65535),)
+LOOPBACK = 1 << 16  # added to the port of who listens at an address of the loopback alone
 
 
 class Mark(NamedTuple):
@@ -157,7 +158,10 @@ class Place(NamedTuple):
     :ivar wildcard: whether nft knows the match of that name.
     :ivar routes: {(family, table): (text, ...)} of the tables that are asked for.
     :ivar listeners: {(proto, family, port): transparent} of all listening sockets; None when that cannot be told.
-    :ivar bridges: whether it has a bridge; ``loopback``: whether its loopback is up.
+    :ivar bridges: whether it has a bridge; ``loopback``: whether its loopback is up; ``links``: the names of all.
+    :ivar dead_ends: {link: whether it has an IPv4 address} of those that captures name for what comes in, and by which
+        no IPv4 route leads out.
+    :ivar kept: {name: Kept} of the settings that captures had set.
     :ivar connection: client, server and port of the ssh connection of the task, in its own namespace.
     """
 
@@ -172,6 +176,9 @@ class Place(NamedTuple):
     loopback: bool = True
     has_ipset: bool = False
     connection: Optional[Tuple] = None
+    links: Tuple[str, ...] = ()
+    dead_ends: dict = {}
+    kept: dict = {}
 
 
 class State(NamedTuple):

@@ -6,6 +6,7 @@ Private to the collection; not a public interface.
 """
 
 RECORDS = "/run/hostcraft-tproxy"  # gone with the rules when the machine goes down
+SYSCTL_D = "/etc/sysctl.d/90-hostcraft-tproxy.conf"
 
 
 def place(netns):
@@ -21,6 +22,11 @@ def record(netns, name):
 def listing(netns, name):
     """Return the file with the digest of its rules as they were loaded."""
     return f"{RECORDS}/{place(netns)}.{name}.seen"
+
+
+def settings(netns):
+    """Return the file with the settings of the kernel that captures of a namespace had set, and what they were."""
+    return f"{RECORDS}/{place(netns)}.settings"
 
 
 def saved(where, name):

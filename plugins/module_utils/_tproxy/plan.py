@@ -21,8 +21,13 @@ def plan(wanted, state):
     refusals.refuse(wanted, state)
     for netns, name in wanted.absent:
         whole = whole.then(_absent(netns, name, wanted, state))
+    settings = [sysctls.plan(netns, wanted, state) for netns in wanted.places]
+    for first, _last in settings:
+        whole = whole.then(first)
     for capture in wanted.captures:
         whole = whole.then(_present(capture, wanted, state))
+    for _first, last in settings:
+        whole = whole.then(last)
     return whole._replace(warnings=warn.warnings(wanted, state))
 
 
@@ -65,8 +70,6 @@ def _present(capture, wanted, state):
     refusals.backend_limits(capture, backend, place.has_ipset)
     found = place.found.get(capture.name)
     want = capture.routing
-    if wanted.set_sysctls:
-        steps += _sysctls(capture, place)
     if want:
         steps += [_route("add", capture.netns, capture.name, one, want) for one in routing.missing(want, place)]
     steps += _rules(capture, backend, place, found)
@@ -202,19 +205,6 @@ def _route(verb, netns, name, one, want):
 
 def _key(netns, name):
     return Capture(name, netns).key
-
-
-def _sysctls(capture, place):
-    found = sysctls.wrong(capture, place.sysctls, place.bridges)
-    return [
-        Step("set", name.replace("/", "."), f"{old} -> {new}: {why}", (_sysctl(capture.netns, name, old, new),))
-        for name, (old, new, why) in sorted(found.items())
-    ]
-
-
-def _sysctl(netns, name, old, new):
-    first, second = (_command(netns, ["sysctl", "-q", "-w", f"{name}={value}"]) for value in (new, old))
-    return first, second
 
 
 def _save(capture, backend, place, wanted, state):

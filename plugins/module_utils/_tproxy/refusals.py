@@ -6,7 +6,7 @@ Private to the collection; not a public interface.
 """
 
 from .._core.reconcile import ReconcileError
-from . import declare, overlaps, paths, report, routing, ruleset_iptables
+from . import overlaps, paths, report, routing, ruleset_iptables
 from .declare import overlap
 from .verdict import DIRECT, Flow, verdict
 
@@ -17,19 +17,13 @@ def refuse(wanted, state):
     for number, capture in enumerate(wanted.captures):
         place = state.places[capture.netns]
         others = {name: one for name, one in place.found.items() if (capture.netns, name) not in spoken_of}
-        for other in [*wanted.captures[:number], *_read(others)]:
+        for other in [*wanted.captures[:number], *report.declared(others.values())]:
             if other.netns == capture.netns:
                 _refuse_each_other(capture, other)
         if capture.routing:
             _refuse_foreign(capture, place, {name: one.routing for name, one in others.items() if one.routing})
             _refuse_no_loopback(capture, place)
         _refuse_lockout(capture, place, wanted.guarded)
-
-
-def _read(others):
-    """Return the captures that are recorded; users and groups are numbers there."""
-    recorded = [report.recorded(one.record).get("declaration") for one in others.values()]
-    return [declare.capture(one, int, int) for one in recorded if one]
 
 
 def backend_limits(capture, backend, has_ipset):

@@ -7,7 +7,7 @@ Private to the collection; not a public interface.
 
 import json
 
-from . import networks, ports
+from . import declare, networks, ports
 from .declare import ALWAYS_OUT, parse_mark
 from .model import ALL_PORTS, Routing
 
@@ -102,6 +102,23 @@ def recorded(text):
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def declared(many):
+    """Return the captures of :class:`Found` ones, as far as they are recorded; users and groups are numbers there."""
+    entries = map(_recorded_declaration, many)
+    return [declare.capture(one, int, int) for one in entries if one]
+
+
+def named_links(captures, many):
+    """Return the links that captures, and :class:`Found` ones as far as they are recorded, name for what comes in."""
+    sides = [declaration["inbound"] for declaration in map(_recorded_declaration, many) if declaration.get("inbound")]
+    named = {link for one in captures if one.inbound for link in one.inbound.interfaces}
+    return named.union(*(side["interfaces"] for side in sides))
+
+
+def _recorded_declaration(one):
+    return recorded(one.record).get("declaration") or {}
 
 
 def recorded_routing(text):

@@ -18,6 +18,7 @@ IO_FILES = {
         "host.py",
         "namespaces.py",
         "netlink.py",
+        "nftables.py",
         "program.py",
         "protect.py",
         "rtnetlink.py",

@@ -4,7 +4,7 @@
 
 import ipaddress
 
-from ansible_collections.hostcraft.linux.plugins.module_utils._endpoints import facets
+from ansible_collections.hostcraft.linux.plugins.module_utils._endpoints import facets, sources
 from ansible_collections.hostcraft.linux.plugins.module_utils._endpoints.model import (
     GROUP,
     LOCAL,
@@ -30,7 +30,7 @@ class Kernel:
             self.settings[None, path] = on
         self.settings.update({(None, "ipv6/conf/eth0/accept_ra"): "1", (None, "ipv6/conf/eth0/proxy_ndp"): "0"})
         self.settings[None, "ipv4/conf/all/rp_filter"] = "0"
-        self.next = 10
+        self.next, self.sources = 10, ""
 
     def run(self, operation):
         kind, *rest = operation
@@ -108,6 +108,10 @@ class Kernel:
         settings = dict(link.settings, **{path.replace(f"/{name}/", "/"): value})
         self.links[where][name] = link._replace(settings=settings)
 
+    def nft(self, text):
+        _none, there, self.sources = text.partition(sources.NONE)
+        assert there, "it must not matter whether there is a table"
+
     def file(self, path, content, _mode):
         self.files[path] = content
 
@@ -129,6 +133,7 @@ class Kernel:
             proxied={dev: tuple(many) for dev, many in self.proxied.items() if many},
             matches={address: self._match(address) for address in asked},
             files=dict(self.files),
+            sources=self.sources,
         )
 
     def _space(self, path):
@@ -167,4 +172,5 @@ class Kernel:
         ends = {
             key: value for key, value in self.settings.items() if key[1].split("/")[2] in self.links.get(key[0], ())
         }
-        return links, routes, there, ends, {dev: sorted(many) for dev, many in self.proxied.items() if many}
+        proxied = {dev: sorted(many) for dev, many in self.proxied.items() if many}
+        return self.sources, links, routes, there, ends, proxied

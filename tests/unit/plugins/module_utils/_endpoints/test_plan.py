@@ -7,7 +7,7 @@ import json
 
 import pytest
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError
-from ansible_collections.hostcraft.linux.plugins.module_utils._endpoints import declare, definition
+from ansible_collections.hostcraft.linux.plugins.module_utils._endpoints import declare, definition, sources
 from ansible_collections.hostcraft.linux.plugins.module_utils._endpoints.model import Link, Route, Save
 from ansible_collections.hostcraft.linux.plugins.module_utils._endpoints.plan import plan, undo
 from ansible_collections.hostcraft.linux.tests.unit.plugins.module_utils._endpoints.model_kernel import Kernel
@@ -37,13 +37,40 @@ def heads(todo):
 def test_endpoints_come_change_and_go():
     kernel = Kernel()
     at_first = kernel.compared()
-    assert heads(carry_out(kernel, filled([A, B]))) == ["create a", "create b"]
+    assert heads(carry_out(kernel, filled([A, B]))) == ["add IPv6 source filter", "create a", "create b"]
     (step,) = carry_out(kernel, filled([dict(A, addresses=["10.65.0.9"], mtu=1400)])).steps
     assert str(step).startswith("set a: mtu 1500 -> 1400, inside mtu 1500 -> 1400, inside addresses 10.65.0.1/32+")
     assert heads(carry_out(kernel, filled([dict(A, interface="eth1")]))) == ["remove a", "create a"]
     assert heads(carry_out(kernel, filled([B], purge=True))) == ["remove a"]
-    assert heads(carry_out(kernel, filled([dict(B, state="absent")]))) == ["remove b"]
+    gone = carry_out(kernel, filled([dict(B, state="absent")]))
+    assert heads(gone) == ["remove b", "remove IPv6 source filter"]
     assert kernel.compared() == at_first
+
+
+def test_sources_of_ipv6_are_filtered_as_long_as_there_is_an_endpoint():
+    kernel = Kernel()
+    carry_out(kernel, filled([A, B]))
+    assert sources.is_whole(kernel.sources)
+    # One that this task does not declare still needs it.
+    assert heads(carry_out(kernel, filled([dict(B, state="absent")]))) == ["remove b"]
+    for was, now in (("drop", "accept"), ("iifgroup", "accept\niifgroup"), ("fib saddr . iif oif missing", "")):
+        kernel.sources = kernel.sources.replace(was, now)
+        assert heads(carry_out(kernel, filled([A]))) == ["repair IPv6 source filter"]
+    kernel.sources = ""
+    assert heads(carry_out(kernel, filled([A]))) == ["add IPv6 source filter"]
+    # Where nft cannot do it the endpoints are made, and what is missing is said.
+    kernel.sources = None
+    todo = carry_out(kernel, filled([A]))
+    assert (todo.steps, "not checked for their source" in todo.warnings[0]) == ((), True)
+
+
+def test_a_link_that_left_its_group_comes_back():
+    kernel = Kernel()
+    carry_out(kernel, filled([A]))
+    name = next(name for name in kernel.links[None] if name.startswith("arp"))
+    kernel.links[None][name] = kernel.links[None][name]._replace(group=0)
+    (step,) = carry_out(kernel, filled([A])).steps
+    assert str(step) == "set a: group 0 -> 26723"
 
 
 def test_two_in_one_namespace_make_it_once_and_the_last_takes_it_along():
@@ -81,7 +108,10 @@ def test_an_address_is_taken_from_another_endpoint_only_where_both_are_declared(
 def test_forwarding_is_refused_ignored_or_set_with_routers_still_heeded():
     with pytest.raises(ReconcileError, match=r"net\.ipv4\.conf\.eth0\.forwarding 0 -> 1"):
         carry_out(Kernel(forwards=False), filled([A]))
-    assert heads(carry_out(Kernel(forwards=False), filled([A], forwarding="ignore"))) == ["create a"]
+    assert heads(carry_out(Kernel(forwards=False), filled([A], forwarding="ignore"))) == [
+        "add IPv6 source filter",
+        "create a",
+    ]
     todo = carry_out(Kernel(forwards=False), filled([A], forwarding="set"))
     assert [operation[2:] for operation, _back in todo.steps[0].data] == [
         ["ipv4/conf/eth0/forwarding", "1"],

@@ -4,9 +4,17 @@
 
 import pytest
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError
-from ansible_collections.hostcraft.linux.plugins.module_utils._tproxy import chains, declare, report, routing
+from ansible_collections.hostcraft.linux.plugins.module_utils._tproxy import (
+    chains,
+    declare,
+    paths,
+    proxies,
+    report,
+    routing,
+    sysctls,
+)
 from ansible_collections.hostcraft.linux.plugins.module_utils._tproxy import plan as planning
-from ansible_collections.hostcraft.linux.plugins.module_utils._tproxy.model import Found, Place, State, Write
+from ansible_collections.hostcraft.linux.plugins.module_utils._tproxy.model import Command, Found, Place, State, Write
 from ansible_collections.hostcraft.linux.plugins.module_utils._tproxy.verdict import DIRECT, DROPPED, Flow, verdict
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,7 +51,9 @@ def carried_out(want, state):
         netns, name = None, step.target.split()[-1]
         here = places[netns]
         found, rules, routes = dict(here.found), list(here.rules), dict(here.routes)
-        if step.verb in ("add", "delete"):
+        if step.target.startswith("net."):
+            here = _settings(step, here)
+        elif step.verb in ("add", "delete"):
             _ways(step, rules, routes)
         elif step.verb in ("capture", "replace", "repair"):
             one = next(one for one in want.captures if one.name == name)
@@ -63,6 +73,20 @@ def carried_out(want, state):
             files[step.data[0][0].path] = step.data[0][0].text
         places[netns] = here._replace(found=found, rules=tuple(rules), routes=routes)
     return State(places, files)
+
+
+def _settings(step, here):
+    """Do what a step does to settings of the kernel, and to the record of them."""
+    values, kept = dict(here.sysctls), here.kept
+    for one, _back in step.data:
+        if isinstance(one, Command):
+            assert one.argv[:3] == ("sysctl", "-q", "-w")
+            name, value = one.argv[3].split("=")
+            values[name] = value
+        else:
+            assert one.path == paths.settings(None)
+            kept = sysctls.read(one.text)
+    return here._replace(sysctls=values, kept=kept)
 
 
 def _ways(step, rules, routes):
@@ -176,6 +200,109 @@ def test_a_proxy_that_does_not_listen_is_warned_of():
     assert nobody.startswith("capture 'out': at tcp port 15001, where outbound goes, nobody listens over IPv4 and IPv6")
     assert nobody.endswith("what is captured is refused until a proxy does")
     assert planning.plan(wanted(WEB), State({None: place(listeners=None)})).warnings == ()
+
+
+def test_a_proxy_at_the_loopback_gets_what_the_host_sends_and_nothing_from_elsewhere():
+    shown = "tcp LISTEN 0 4 127.0.0.1:15006 0.0.0.0:*\n\t inet-sockopt: ( transparent )\n"
+    shown += "tcp LISTEN 0 4 [::1]:15001 [::]:*\ntcp LISTEN 0 4 127.0.0.1:15001 0.0.0.0:*\n"
+    there = State({None: place(listeners=proxies.read(shown, True))})
+    (said,) = planning.plan(wanted(WEB, OUT), there).warnings
+    assert "at tcp port 15006, where inbound goes, somebody listens over IPv4 at the loopback alone" in said
+    assert said.endswith("what is captured is dropped until a proxy does")
+
+
+MARKED, LOCAL, STRICT = (
+    f"net/ipv4/conf/{name}" for name in ("all/src_valid_mark", "eth0/route_localnet", "eth1/rp_filter")
+)
+SETTINGS = {MARKED: "1", LOCAL: "1", STRICT: "1", "net/ipv4/conf/eth1/route_localnet": "1"}
+NAMED = dict(WEB, inbound=dict(WEB["inbound"], interfaces=["eth0", "eth1"], exclude_interfaces=["eth1"]))
+
+
+def machine(**more):
+    """Return a state with a host all of whose settings are in the way."""
+    known = {"links": ("lo", "eth0", "eth1"), "dead_ends": {"eth1": True}, "sysctls": SETTINGS}
+    return State({None: place(**dict(known, **more))}, {paths.SYSCTL_D: None})
+
+
+def test_settings_are_named_and_set_only_when_asked():
+    todo = planning.plan(wanted(NAMED), machine())
+    assert not [one for one in todo.steps if one.target.startswith("net.")]
+    assert [one.partition(" is 1: ")[0] for one in todo.warnings] == [
+        f"capture 'web': {name.replace('/', '.')}" for name in (MARKED, LOCAL, STRICT)
+    ]
+    want = wanted(NAMED, set_sysctls=True)
+    todo = planning.plan(want, machine())
+    assert [str(one).split(":")[0] for one in todo.steps[:3]] == [
+        f"set {name.replace('/', '.')}" for name in (MARKED, LOCAL, STRICT)
+    ]
+    assert "1 -> 2: no route leads out by eth1" in str(todo.steps[2])
+    assert todo.warnings == ()
+    after = carried_out(want, machine())
+    values = after.places[None].sysctls
+    assert values == dict(SETTINGS, **{MARKED: "0", LOCAL: "0", STRICT: "2"})
+    assert steps(want, after) == []
+    assert steps(wanted(NAMED), after) == [], "what was set once stays set while it is needed"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dead_ends": {}},
+        {"sysctls": {STRICT: "2"}},
+        {"sysctls": {STRICT: "1", "net/ipv4/conf/all/rp_filter": "2"}},
+        {"sysctls": {STRICT: "0", "net/ipv4/conf/all/rp_filter": "0"}},
+        {"sysctls": {}},
+        {"dead_ends": {"eth1": False}, "sysctls": {STRICT: "0"}},
+    ],
+)
+def test_a_filter_that_lets_everything_in_is_left_alone(change):
+    assert not [one for one in planning.plan(wanted(NAMED), machine(**change)).warnings if "rp_filter is" in one]
+
+
+def test_a_link_without_an_address_needs_no_filter_at_all():
+    bare = {"eth1": False}
+    todo = planning.plan(wanted(NAMED, set_sysctls=True), machine(dead_ends=bare, sysctls={STRICT: "2"}))
+    assert str(todo.steps[0]).startswith("set net.ipv4.conf.eth1.rp_filter: 2 -> 0: no route leads out by eth1")
+    every = {STRICT: "0", "net/ipv4/conf/all/rp_filter": "1"}
+    todo = planning.plan(wanted(NAMED, set_sysctls=True), machine(dead_ends=bare, sysctls=every))
+    assert not [one for one in todo.steps if one.target.startswith("net.")]
+    assert "eth1 has no IPv4 address and no route leads out by it" in todo.warnings[0]
+
+
+def test_settings_go_back_with_the_last_capture_that_needs_them():
+    other = {"name": "b", "inbound": {"mode": "redirect", "port": 1, "ports": ["81"]}, "families": ["ipv4"]}
+    both = wanted(NAMED, other, set_sysctls=True)
+    state = carried_out(both, machine())
+    gone = wanted({"name": "web", "state": "absent"})
+    assert [one.split(":")[0] for one in steps(gone, state)][-2:] == [
+        f"reset {name.replace('/', '.')}" for name in (MARKED, STRICT)
+    ]
+    state = carried_out(gone, state)
+    values = dict(state.places[None].sysctls)
+    assert values == dict(SETTINGS, **{LOCAL: "0", "net/ipv4/conf/eth1/route_localnet": "0"})
+    # Somebody else has set one of them meanwhile, and set it is.
+    changed = state.places[None]._replace(sysctls=dict(values, **{LOCAL: "1"}))
+    last = wanted({"name": "b", "state": "absent"})
+    found = steps(last, State({None: changed}))
+    assert f"forget {LOCAL.replace('/', '.')}: somebody else has set it since" in found
+    after = carried_out(last, State({None: changed})).places[None]
+    assert (after.sysctls, after.kept) == (SETTINGS, {})
+
+
+def test_settings_that_are_saved_are_set_back_after_a_reboot():
+    want = wanted(NAMED, set_sysctls=True, save="/etc/x")
+    state = carried_out(want, machine())
+    text = state.files[paths.SYSCTL_D]
+    assert f"# was {STRICT} = 1\n{STRICT} = 2\n" in text
+    assert sysctls.parsed(text) == state.places[None].kept
+    assert steps(want, state) == []
+    # What is in /run is gone; what the boot has set is what was saved.
+    state = State({None: state.places[None]._replace(kept=sysctls.parsed(text))}, state.files)
+    gone = wanted({"name": "web", "state": "absent"}, save="/etc/x")
+    after = carried_out(gone, state)
+    assert after.places[None].sysctls == SETTINGS
+    assert after.files[paths.SYSCTL_D] is None
+    assert steps(gone, after) == []
 
 
 @pytest.mark.parametrize(

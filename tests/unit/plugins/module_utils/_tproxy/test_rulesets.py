@@ -27,7 +27,7 @@ table inet hostcraft_tproxy_web {
     set in_except4 {
         type ipv4_addr
         flags interval
-        elements = { 224.0.0.0/4, 255.255.255.255 }
+        elements = { 127.0.0.0/8, 224.0.0.0/4, 255.255.255.255 }
     }
     set in_except6 {
         type ipv6_addr
@@ -86,6 +86,7 @@ IPTABLES = """\
 -A hct_web_in -m pkttype --pkt-type broadcast -j RETURN
 -A hct_web_in -m pkttype --pkt-type multicast -j RETURN
 -A hct_web_in -p tcp -m multiport --dports 22 -m addrtype --dst-type LOCAL -j RETURN
+-A hct_web_in -d 127.0.0.0/8 -j RETURN
 -A hct_web_in -d 224.0.0.0/4 -j RETURN
 -A hct_web_in -d 255.255.255.255 -j RETURN
 -A hct_web_in -i eth1 -j hct_web_in_2
@@ -158,7 +159,7 @@ def test_long_lists_are_sets_for_iptables():
     text = ruleset_iptables.render(one, 4, "iptables_nft", ())["mangle"]
     assert f"-m set --match-set {name} dst -j RETURN" in text
     made = ruleset_iptables.render_sets(sets, 4)
-    assert made.count("\nadd ") == len(many) + 2
+    assert made.count("\nadd ") == len(many) + 3
     assert ruleset_iptables.sets(one, 6) == {}
     assert networks.text(4, sets[name][0]) in made
 
