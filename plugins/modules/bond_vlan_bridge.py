@@ -170,7 +170,7 @@ PLANS = {"networkmanager": plan_profiles, "ifcfg": plan_ifcfg, "runtime": plan}
 
 def main():
     module = AnsibleModule(**compose(arguments.ARGUMENTS, guard.ARGUMENTS))
-    backend = module.params["backend"]
+    backend, known = module.params["backend"], set()
     with reported(module):
         wanted = declare.wanted(module.params)
         named = topology.named(wanted)
@@ -180,7 +180,7 @@ def main():
         module,
         observe=lambda: host.observe(backend, named),
         plan=lambda state: PLANS[state.backend].plan(wanted, state),
-        apply=host.apply,
+        apply=lambda step: host.apply(step, known),
         guard=guard.Guard(
             module,
             module.params["confirm_timeout"],

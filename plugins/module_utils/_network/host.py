@@ -18,6 +18,7 @@ from .model import Activate, State, Unless, Write
 GONE = ("No such process", "Cannot assign requested address", "Cannot find device", "No such file or directory")
 # rt_tables of iproute2, before and since 6.5; later ones add to earlier ones.
 TABLES = ("/usr/share/iproute2", "/usr/lib/iproute2", "/etc/iproute2")
+SPECIAL = (Write, Unless, Activate)  # operations that are no command
 LONG = 120.0  # seconds that a command may take; nmcli waits for an activation
 
 
@@ -79,8 +80,11 @@ def default_backend():
     return owners.backend({}, networkmanager.managed() is not None, initscripts.installed())
 
 
-def apply(step):
-    """Carry out one step and return what undoes it; a step that fails half way is undone."""
+def apply(step, known):
+    """Carry out one step and return what undoes it; a step that fails half way is undone.
+
+    :param known: set of NetworkManager's profiles that were seen active since they were loaded.
+    """
     operations, back = step.data
     before = {one.path: files.take(one.path) for one in (*operations, *_plain(back)) if isinstance(one, Write)}
 
@@ -88,7 +92,7 @@ def apply(step):
         errors = []
         for one, may_fail in _with_leave(back):
             try:
-                _carry_out(one, before)
+                _carry_out(one, known, before)
             except ReconcileError as error:
                 errors += [] if may_fail else [str(error)]
         if errors:
@@ -97,7 +101,7 @@ def apply(step):
     done = 0
     try:
         for one in operations:
-            _carry_out(one)
+            _carry_out(one, known)
             done += 1
     except ReconcileError:
         if done:
@@ -121,14 +125,14 @@ def _recorded(one, may_fail):
 
 def _with_leave(back):
     """Give each operation whether it may fail; in an undo that has one, it is a pair already."""
-    return [one if isinstance(one, tuple) and not isinstance(one, (Write, Unless)) else (one, False) for one in back]
+    return [one if isinstance(one, tuple) and not isinstance(one, SPECIAL) else (one, False) for one in back]
 
 
 def _plain(back):
     return [one for one, _may_fail in _with_leave(back)]
 
 
-def _carry_out(one, before=None):
+def _carry_out(one, known, before=None):
     """Carry out an operation; a file that ``before`` has is put back."""
     if isinstance(one, Write):
         if before is not None:
@@ -143,8 +147,9 @@ def _carry_out(one, before=None):
             run(one.argv, timeout=LONG)
         return
     if isinstance(one, Activate):
-        networkmanager.activate(*one)
+        networkmanager.activate(one.uuid, one.argv, known)
         return
+    known.clear()  # another command may take down what was up
     try:
         said = []
         run(one, timeout=LONG, log=said)

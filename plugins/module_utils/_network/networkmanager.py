@@ -21,7 +21,7 @@ METRICS = {"nic": 100, "bond": 300, "vlan": 400, "bridge": 425}
 PENALTY, FURTHER = 20000, 25
 WAIT = 90.0  # seconds that an activation may take
 PATIENCE = 3.0  # seconds in which NetworkManager begins to bring up by itself what it was given
-PAUSE = 0.3  # seconds between two questions
+PAUSE = 0.8  # seconds between two questions, each of which takes time from NetworkManager
 
 
 def managed():
@@ -54,24 +54,25 @@ def profiles():
     return found
 
 
-def activate(uuid, argv):
+def activate(uuid, argv, known):
     """Wait until a profile that was loaded is active; run ``argv`` where NetworkManager does not bring it up by itself.
 
     To bring up what is coming up already would make it begin anew.
 
+    :param known: set of profiles that were seen active since they were loaded; it is filled.
     :raises ReconcileError: it does not come up.
     """
     begin_until = time.monotonic() + PATIENCE
     end_until = time.monotonic() + WAIT
-    while True:
-        state = run(["nmcli", "-g", "GENERAL.STATE", "connection", "show", "uuid", uuid]).strip()
-        if state == "activated":
-            return
-        now = time.monotonic()
-        if now > (end_until if state == "activating" else begin_until):
+    while uuid not in known:
+        table = run(["nmcli", "-t", "-f", "UUID,STATE", "connection", "show", "--active"])
+        states = dict(fields(line) for line in table.splitlines())
+        known.update(one for one, state in states.items() if state == "activated")
+        if time.monotonic() > (end_until if uuid in states else begin_until):
             run(argv, timeout=WAIT + PATIENCE)
             return
-        time.sleep(PAUSE)
+        if uuid not in known:
+            time.sleep(PAUSE)
 
 
 def kept(links, rules, found):

@@ -142,7 +142,7 @@ def _activate(name, job, state, again, loaded):
     if in_place:
         return _step("reapply", name, _what(name, job), [["nmcli", "--wait", WAIT, "device", "reapply", name]])
     uuid = profile.uuid if profile else keyfile.identity(name)
-    by_itself = loaded and (have is None or again or not (profile and profile.active))
+    by_itself = loaded and not again and (have is None or not (profile and profile.active))
     do = Activate(uuid, _up(uuid)) if by_itself else _up(uuid)
     if have is None or again:
         return _step("create", name, _what(name, job), [do])

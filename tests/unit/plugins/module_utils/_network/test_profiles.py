@@ -5,7 +5,14 @@
 import pytest
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError
 from ansible_collections.hostcraft.linux.plugins.module_utils._network import keyfile, keyfile_ip
-from ansible_collections.hostcraft.linux.plugins.module_utils._network.model import Link, Profile, Route, Rule, Write
+from ansible_collections.hostcraft.linux.plugins.module_utils._network.model import (
+    Activate,
+    Link,
+    Profile,
+    Route,
+    Rule,
+    Write,
+)
 from ansible_collections.hostcraft.linux.plugins.module_utils._network.networkmanager import fields, plain_routes
 from ansible_collections.hostcraft.linux.plugins.module_utils._network.plan_profiles import plan
 from ansible_collections.hostcraft.linux.tests.unit.plugins.module_utils._network.test_plan import (
@@ -86,6 +93,22 @@ def test_the_order_of_activation():
     order = [step.target for step in plan(wanted(**SEED), BARE).steps if step.verb in ("create", "activate")]
     for first, then in (("bond0", "eth1"), ("eth2", "bond0.100"), ("br0", "bond0.200")):
         assert order.index(first) < order.index(then) or first == "eth2"
+
+
+def test_what_was_just_given_is_waited_for_and_what_runs_on_an_older_profile_is_brought_up():
+    todo = plan(wanted(**SEED), BARE._replace(backend="networkmanager"))
+    ways = {step.target: step.data[0] for step in todo.steps if step.verb in ("create", "activate")}
+    assert len(ways) == 6
+    assert all(isinstance(one, Activate) for do in ways.values() for one in do)
+    assert ways["br0"] == [Activate(keyfile.identity("br0"), up(keyfile.identity("br0")))]
+    state = on_disk(BONDED, *BONDED.links)
+    todo = plan(wanted(bonds=[{"name": "bond0", "mode": "balance-rr"}]), state)
+    (restart,) = [step for step in todo.steps if step.verb == "restart"]
+    assert restart.data[0][0] == up(keyfile.identity("bond0"))
+
+
+def up(uuid):
+    return ["nmcli", "--wait", "90", "connection", "up", "uuid", uuid]
 
 
 def test_nothing_is_done_where_all_is_as_declared():
