@@ -372,10 +372,13 @@ def test_a_strict_filter_at_a_link_without_a_way_back_is_named_and_loosened_when
         bare.run("c", "ip", "neigh", "add", THERE[4][0], "lladdr", "02:00:00:00:00:02", "dev", "c2")
         bare.set("net.ipv4.conf.r2.rp_filter", 1)
         flows = [flow, flow._replace(proto="udp")]
-        lost = lambda _flow, answer: answer.get("outcome") == "lost"  # noqa: E731
-        four_beats(bare, capture, "net.ipv4.conf.r2.rp_filter", flows, lost)
+        four_beats(bare, capture, "net.ipv4.conf.r2.rp_filter", flows, is_lost)
     finally:
         bare.run("r", "ip", "link", "del", "r2")
+
+
+def is_lost(_flow, answer):
+    return answer.get("outcome") == "lost"
 
 
 def test_what_listens_on_the_loopback_alone_is_kept_from_the_link(bare):

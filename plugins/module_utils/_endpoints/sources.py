@@ -14,10 +14,10 @@ COMMENT = "hostcraft.linux sources 1"
 NAME = "IPv6 source filter"
 # What has a link-local address as its source, or none yet (neighbour discovery), is not forwarded by any host.
 TEXT = f"""table {TABLE} {{
-	chain sources {{
-		type filter hook prerouting priority -300; policy accept;
-		iifgroup {GROUP} ip6 saddr != {{ ::, fe80::/10 }} fib saddr . iif oif missing counter drop comment "{COMMENT}"
-	}}
+    chain sources {{
+        type filter hook prerouting priority -300; policy accept;
+        iifgroup {GROUP} ip6 saddr != {{ ::, fe80::/10 }} fib saddr . iif oif missing counter drop comment "{COMMENT}"
+    }}
 }}
 """
 NONE = f"add table {TABLE}\ndelete table {TABLE}\n"  # whether there is one or not

@@ -232,7 +232,7 @@ def test_settings_are_named_and_set_only_when_asked():
     ]
     want = wanted(NAMED, set_sysctls=True)
     todo = planning.plan(want, machine())
-    assert [str(one).split(":")[0] for one in todo.steps[:3]] == [
+    assert [str(one).partition(":")[0] for one in todo.steps[:3]] == [
         f"set {name.replace('/', '.')}" for name in (MARKED, LOCAL, STRICT)
     ]
     assert "1 -> 2: no route leads out by eth1" in str(todo.steps[2])
