@@ -124,6 +124,9 @@ class Unless(NamedTuple):
     seen: list
 
 
+ACTIVATION = 90  # seconds that an activation by NetworkManager may take
+
+
 class Activate(NamedTuple):
     """An operation: NetworkManager shall run a link on the profile ``uuid``, which it was just given.
 

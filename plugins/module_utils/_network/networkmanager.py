@@ -12,14 +12,13 @@ from .._core import files
 from .._core.command import run
 from .._core.reconcile import ReconcileError
 from . import keyfile, keyfile_ip
-from .model import Profile
+from .model import ACTIVATION, Profile
 
 FIELDS = "UUID,DEVICE,ACTIVE,FILENAME"
 # nm_device_get_route_metric_default() in src/core/devices/nm-device.c; one more for each further link of a kind,
 # and 20000 more while the connectivity check fails.
 METRICS = {"nic": 100, "bond": 300, "vlan": 400, "bridge": 425}
 PENALTY, FURTHER = 20000, 25
-WAIT = 90.0  # seconds that an activation may take
 PATIENCE = 3.0  # seconds in which NetworkManager begins to bring up by itself what it was given
 PAUSE = 0.8  # seconds between two questions, each of which takes time from NetworkManager
 
@@ -63,13 +62,13 @@ def activate(uuid, argv, known):
     :raises ReconcileError: it does not come up.
     """
     begin_until = time.monotonic() + PATIENCE
-    end_until = time.monotonic() + WAIT
+    end_until = time.monotonic() + ACTIVATION
     while uuid not in known:
         table = run(["nmcli", "-t", "-f", "UUID,STATE", "connection", "show", "--active"])
         states = dict(fields(line) for line in table.splitlines())
         known.update(one for one, state in states.items() if state == "activated")
         if time.monotonic() > (end_until if uuid in states else begin_until):
-            run(argv, timeout=WAIT + PATIENCE)
+            run(argv, timeout=ACTIVATION + PATIENCE)
             return
         if uuid not in known:
             time.sleep(PAUSE)

@@ -11,11 +11,11 @@ Private to the collection; not a public interface.
 from .._core.reconcile import Plan, ReconcileError, Step
 from . import bridge_vlans, iproute, keyfile, options, topology
 from .job import NOTHING, anew, in_the_way, job_of
-from .model import Activate, Unless, Write
+from .model import ACTIVATION, Activate, Unless, Write
 from .shown import changes, said_of_port, said_of_settings, shown, warnings, with_keys
 
 DIRECTORY = "/etc/NetworkManager/system-connections"
-WAIT = "90"  # seconds that nmcli waits for an activation
+WAIT = str(ACTIVATION)
 
 
 def plan(wanted, state):

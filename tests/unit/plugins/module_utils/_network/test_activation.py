@@ -1,0 +1,69 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waiting for what NetworkManager brings up by itself; how it answers is played by a program, since none runs here.
+
+The Molecule scenario bond_vlan_bridge has a real one.
+"""
+
+import pytest
+from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError
+from ansible_collections.hostcraft.linux.plugins.module_utils._network import networkmanager
+
+# Answers each question with the next line of "answers", the last one again and again, and notes what brings up.
+PROGRAM = """#!/bin/sh
+case " $* " in
+    *" --active "*)
+        sed -n 1p {0}/answers | tr ' ' '\\n'
+        [ "$(wc -l < {0}/answers)" -le 1 ] || sed -i 1d {0}/answers ;;
+    *) echo "$*" >> {0}/commands; exit $(cat {0}/status 2>/dev/null || echo 0) ;;
+esac
+"""
+UP = ["nmcli", "connection", "up", "uuid", "a"]
+
+
+@pytest.fixture
+def manager(tmp_path, monkeypatch):
+    program = tmp_path / "nmcli"
+    program.write_text(PROGRAM.format(tmp_path))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(networkmanager, "PATIENCE", 0.2)
+    monkeypatch.setattr(networkmanager, "PAUSE", 0.01)
+    return tmp_path
+
+
+def commands(manager):
+    path = manager / "commands"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def test_what_comes_up_by_itself_is_waited_for_and_all_that_was_seen_is_remembered(manager):
+    (manager / "answers").write_text("b:activated\na:activating b:activated\na:activated b:activated c:activating\n")
+    known = set()
+    networkmanager.activate("a", UP, known)
+    assert (commands(manager), known) == ([], {"a", "b"})
+    (manager / "answers").write_text("\n")
+    networkmanager.activate("b", UP, known)
+    assert commands(manager) == []
+
+
+def test_what_comes_up_slowly_is_not_begun_anew(manager, monkeypatch):
+    monkeypatch.setattr(networkmanager, "PATIENCE", 0.0)
+    (manager / "answers").write_text("a:activating\n" * 5 + "a:activated\n")
+    networkmanager.activate("a", UP, set())
+    assert commands(manager) == []
+
+
+def test_what_does_not_begin_is_brought_up(manager):
+    (manager / "answers").write_text("b:activated\n")
+    networkmanager.activate("a", UP, set())
+    assert commands(manager) == ["connection up uuid a"]
+
+
+def test_what_does_not_end_is_brought_up_and_its_failure_told(manager, monkeypatch):
+    monkeypatch.setattr(networkmanager, "ACTIVATION", 0.1)
+    (manager / "answers").write_text("a:activating\n")
+    (manager / "status").write_text("4\n")
+    with pytest.raises(ReconcileError, match="exit status 4"):
+        networkmanager.activate("a", UP, set())
+    assert commands(manager) == ["connection up uuid a"]
