@@ -259,8 +259,10 @@ class Kernel:
 
 
 def _shown(operation):
-    if operation[0] in ("file", "nft"):
-        return f"write {operation[1]}" if operation[0] == "file" else "load rules of nftables"
+    if operation[0] == "file":
+        return f"write {operation[1]}"
+    if operation[0] == "nft":
+        return "load rules of nftables"
     return " ".join(str(word) for word in operation if word is not None)
 
 

@@ -11,11 +11,11 @@ from urllib.parse import quote
 
 from .._core.reconcile import ReconcileError, reconcile, reported
 from . import drain_model, drain_plan
-from .api import Api, ApiError
-from .arguments import AUTH
+from .api import ApiError
 from .changes import MERGE_PATCH
 from .drain_model import MARK
 from .model import counted, listed
+from .task import connect
 
 GUIDE = "The ClusterRole of the guide docs/maintenance.md has all that is needed"
 ATTEMPTS = 8  # of a write that finds its node changed (409) each time
@@ -31,8 +31,7 @@ def run(module):
     """Bring nodes to what ``module.params`` say, and return the result of the task."""
     with reported(module):
         wanted = drain_model.wanted(module.params)
-        options = {name: module.params[name] for name in AUTH["argument_spec"]}
-        drain = Drain(Api(options, parallelism=wanted.parallelism, guide=GUIDE), wanted)
+        drain = Drain(connect(module.params, GUIDE), wanted)
     planned = []
 
     def planning(nodes):

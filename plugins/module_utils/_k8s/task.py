@@ -7,7 +7,7 @@ Private to the collection; not a public interface.
 
 from .._core.reconcile import reconcile, reported
 from . import declare, report
-from .api import Api
+from .api import ROLE, Api
 from .arguments import AUTH
 from .fleet import Fleet, said
 from .plan import plan
@@ -63,7 +63,10 @@ def info(module):
     }
 
 
-def connect(params):
-    """Return the server that the options mean."""
+def connect(params, guide=ROLE):
+    """Return the server that the options mean.
+
+    :param guide: says where the permissions are described.
+    """
     options = {name: params[name] for name in AUTH["argument_spec"]}
-    return Api(options, parallelism=params["parallelism"])
+    return Api(options, parallelism=params["parallelism"], guide=guide)
