@@ -32,12 +32,13 @@ class Record(NamedTuple):
     data: dict  # what its kind needs to know
 
 
-def lab() -> Path:
-    """Return the directory of this lab instance, made when missing.
+def lab(name: str | None = None) -> Path:
+    """Return the directory of a lab instance, made when missing.
 
-    ``$HOSTCRAFT_LAB`` names the instance (default: ``default``). Instances share images, nothing else.
+    ``$HOSTCRAFT_LAB`` names the instance where ``name`` does not (default: ``default``). Instances share images,
+    nothing else.
     """
-    name = os.environ.get("HOSTCRAFT_LAB") or "default"
+    name = name or os.environ.get("HOSTCRAFT_LAB") or "default"
     check_name("HOSTCRAFT_LAB", name)
     path = cache.root() / "labs" / name
     path.mkdir(parents=True, exist_ok=True)

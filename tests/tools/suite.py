@@ -33,10 +33,13 @@ WIDTH = 300  # characters of such a line
 GRACE = 60.0  # seconds that a program has to clean up after SIGTERM
 
 
-def tool(title: str, *argv, cwd: Path = ROOT, **variables) -> None:
-    """Run a program of the main environment as a step. Raises ``StepFailed``."""
+def tool(title: str, *argv, cwd: Path = ROOT, lab_name: str | None = None, **variables) -> None:
+    """Run a program of the main environment as a step, for the hosts of another lab if named.
+
+    Raises ``StepFailed``.
+    """
     venv = venvs.ensure("main")
-    environment = venvs.environment(venv) | {key: str(value) for key, value in variables.items()}
+    environment = venvs.environment(venv, lab_name) | {key: str(value) for key, value in variables.items()}
     log = cache.root() / f"log/{title.replace(' ', '-')}.log"
     progress.run(title, [venv / "bin" / argv[0], *argv[1:]], log, cwd=cwd, env=environment)
 
@@ -124,11 +127,8 @@ def integration() -> None:
 def domains() -> None:
     """Run the tests that meet a real libvirtd with many small guests, on a hypervisor of their own."""
     collection.install()
-    sockets = cache.root() / "labs" / LAB_OF_DOMAINS / "ssh"
-    tool(
-        "tests of domains", "python", "-m", "pytest", "-q", "--durations=20", DOMAINS,
-        HOSTCRAFT_LAB=LAB_OF_DOMAINS, ANSIBLE_SSH_CONTROL_PATH_DIR=sockets,
-    )  # fmt: skip
+    argv = ["python", "-m", "pytest", "-q", "--durations=20", DOMAINS]
+    tool("tests of domains", *argv, lab_name=LAB_OF_DOMAINS)
 
 
 def clusters() -> None:

@@ -51,8 +51,11 @@ def ensure(name: str) -> Path:
     return path
 
 
-def environment(venv: Path) -> dict[str, str]:
-    """Return the environment in which the programs of ``venv`` run, without settings of the user's own Ansible."""
+def environment(venv: Path, lab: str | None = None) -> dict[str, str]:
+    """Return the environment in which the programs of ``venv`` run, without settings of the user's own Ansible.
+
+    :param lab: the lab instance whose hosts they reach; None: the one of ``$HOSTCRAFT_LAB``.
+    """
     kept = {
         key: value
         for key, value in os.environ.items()
@@ -61,17 +64,21 @@ def environment(venv: Path) -> dict[str, str]:
     nothing = cache.root() / "ansible.cfg"
     nothing.touch()
     (cache.root() / "ansible").mkdir(exist_ok=True)
-    return kept | {
-        "PATH": os.pathsep.join([str(venv / "bin"), *os.get_exec_path()]),
-        "PYTEST_DEBUG_TEMPROOT": str(cache.root() / "ansible"),
-        "ANSIBLE_CONFIG": str(nothing),
-        "ANSIBLE_HOME": str(cache.root() / "ansible"),
-        # The sockets are named after the host, and each lab may have a host of the same name.
-        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(record.lab() / "ssh"),
-        "ANSIBLE_COLLECTIONS_PATH": str(cache.root() / "collections"),
-        "PIP_CACHE_DIR": str(cache.root() / "pip"),
-        "LC_ALL": "C.UTF-8",
-    }
+    return (
+        kept
+        | ({"HOSTCRAFT_LAB": lab} if lab else {})
+        | {
+            "PATH": os.pathsep.join([str(venv / "bin"), *os.get_exec_path()]),
+            "PYTEST_DEBUG_TEMPROOT": str(cache.root() / "ansible"),
+            "ANSIBLE_CONFIG": str(nothing),
+            "ANSIBLE_HOME": str(cache.root() / "ansible"),
+            # The sockets are named after the host, and each lab may have a host of the same name.
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(record.lab(lab) / "ssh"),
+            "ANSIBLE_COLLECTIONS_PATH": str(cache.root() / "collections"),
+            "PIP_CACHE_DIR": str(cache.root() / "pip"),
+            "LC_ALL": "C.UTF-8",
+        }
+    )
 
 
 def pin(name: str) -> None:

@@ -11,7 +11,7 @@ from tests.tools.demo.stage import HOSTS, addresses, expect, guard, play, recap,
 from tests.tools.scenarios import lab
 
 BOOK = "hostcraft.linux.drop_attack"
-NETWORKS = "".join(f"{100 + number // 65536}.{number // 256 % 256}.{number % 256}.0/24\n" for number in range(65536))
+NETWORKS = "".join(f"100.{number // 256}.{number % 256}.0/24\n" for number in range(65536))
 
 
 def tell(inventory: str) -> None:
