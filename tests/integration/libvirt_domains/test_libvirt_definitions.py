@@ -109,6 +109,25 @@ def test_what_belongs_to_a_removed_domain(clean):
     clean.ssh("virsh -q -c qemu:///system pool-destroy images; rm /var/lib/libvirt/images/d-b.qcow2")
 
 
+def test_checkpoints_of_a_removed_domain_are_forgotten_when_that_is_said(clean):
+    path = "/var/lib/libvirt/images/d-marked.qcow2"
+    clean.ssh(f"qemu-img create -q -f qcow2 {path} 1M")
+    disk = (
+        f"<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{path}'/>"
+        "<target dev='vda' bus='virtio'/></disk>"
+    )
+    clean.state(xml=tiny_guest.xml("d-marked").replace("<panic", disk + "<panic"), state="running")
+    clean.virsh("checkpoint-create-as", "d-marked", "first")
+    clean.virsh("destroy", "d-marked")
+    refused = clean.state(name="d-marked", state="absent")
+    assert "d-marked has checkpoints" in refused["msg"]
+    assert "first" in clean.virsh("checkpoint-list", "d-marked")
+    applied = clean.state(name="d-marked", state="absent", leftovers={"checkpoints": "remove"})
+    assert applied["steps"] == ["undefine d-marked"]
+    assert clean.state(name="d-marked", state="absent")["changed"] is False
+    clean.ssh(f"rm {path}")
+
+
 def test_evacuation_and_return(clean):
     """Everything is off during the maintenance, and does afterwards what it did before."""
     awake = ("e-run", "e-pause", "e-save", "e-sleep", "e-crash")

@@ -147,6 +147,19 @@ def test_what_belongs_to_a_domain_that_is_undefined():
     )
 
 
+def test_checkpoints_and_the_state_of_a_tpm_go_when_that_is_said():
+    target = Target("db", goal="absent")
+    found = domain("db", "shutoff", inactive=UEFI.format("db"), checkpoints=True)
+    with pytest.raises(ReconcileError, match="db has checkpoints.*checkpoints: remove"):
+        plan(want(target, leftovers=Leftovers(snapshots=True)), state(target, found))
+    todo = plan(want(target, leftovers=Leftovers(checkpoints=True, tpm=True)), state(target, found))
+    assert todo.steps[0].data.value == (
+        "VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA",
+        "VIR_DOMAIN_UNDEFINE_KEEP_NVRAM",
+        "VIR_DOMAIN_UNDEFINE_TPM",
+    )
+
+
 def test_volumes_are_deleted_last_and_only_when_nobody_else_has_them():
     target = Target("db", goal="absent")
     found = domain("db", inactive=UEFI.format("db"))
