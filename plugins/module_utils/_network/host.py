@@ -19,6 +19,7 @@ GONE = ("No such process", "Cannot assign requested address", "Cannot find devic
 # rt_tables of iproute2, before and since 6.5; later ones add to earlier ones.
 TABLES = ("/usr/share/iproute2", "/usr/lib/iproute2", "/etc/iproute2")
 SPECIAL = (Write, Unless, Activate)  # operations that are no command
+ROUTES_AND_RULES = "route show table all\nrule show\n"  # of one IP version, in one batch of ip(8)
 LONG = 120.0  # seconds that a command may take; nmcli waits for an activation
 
 
@@ -29,15 +30,10 @@ def observe(backend="runtime", names=()):
     :param names: the links that are to be configured.
     :raises ReconcileError: ip(8) is missing, or too old to print JSON; a profile or file is not one that can be edited.
     """
-    shown, tables = _ip("-details", "link", "show"), _tables()
-    links = ip_json.links(
-        shown,
-        _ip("address", "show"),
-        [(4, _ip("-4", "route", "show", "table", "all")), (6, _ip("-6", "route", "show", "table", "all"))],
-        _bridge_vlans() if any(one.get("linkinfo", {}).get("info_kind") == "bridge" for one in shown) else (),
-        tables,
-    )
-    found_rules = ip_json.rules([(4, _ip("-4", "rule", "show")), (6, _ip("-6", "rule", "show"))], tables)
+    shown, tables = _ip("-details", "address", "show"), _tables()
+    routed = [(version, _ip(f"-{version}", "-batch", "-", stdin=ROUTES_AND_RULES)) for version in (4, 6)]
+    vlans = _bridge_vlans() if any(one.get("linkinfo", {}).get("info_kind") == "bridge" for one in shown) else ()
+    links, found_rules = ip_json.links(shown, routed, vlans, tables), ip_json.rules(routed, tables)
     found = State(links, owners.find(shown), backend, rules=found_rules, permanent=ip_json.permanent(shown))
     found = rules.given_out(found)
     if backend == "networkmanager":
@@ -164,10 +160,11 @@ def _carry_out(one, known, before=None):
             raise
 
 
-def _ip(*arguments):
-    out = run(["ip", "-json", *arguments], timeout=60.0)
+def _ip(*arguments, stdin=None):
+    """Return the objects that ip(8) shows; of a batch, those of all its lines."""
+    out = run(["ip", "-json", *arguments], timeout=60.0, stdin=stdin)
     try:
-        return json.loads(out or "[]")
+        return ip_json.objects(out)
     except ValueError:
         raise ReconcileError(
             "ip(8) of this host prints no JSON; iproute2 4.14 or newer is needed (ip -Version)", stdout=out[:500]

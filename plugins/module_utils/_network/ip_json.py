@@ -6,6 +6,7 @@ Private to the collection; not a public interface.
 """
 
 import ipaddress
+import json
 
 from . import bridge_vlans, options
 from .model import Link, Route, Rule
@@ -19,18 +20,30 @@ RULE = {"priority", "src", "srclen", "dst", "dstlen", "iif", "fwmark", "fwmask",
 OURS = ("static", "boot")  # what a person or a tool set; not the kernel, a router or a DHCP client
 
 
-def links(shown, addresses, routes, vlans=(), tables=None):
+def objects(text):
+    """Return the objects of all lists in a text, one after the other; a batch of ip(8) prints one for each line.
+
+    :raises ValueError: it is no JSON.
+    """
+    decode, found, text = json.JSONDecoder().raw_decode, [], text.strip()
+    while text:
+        some, end = decode(text)
+        found += some
+        text = text[end:].lstrip()
+    return found
+
+
+def links(shown, routed, vlans=(), tables=None):
     """Return ``{name: Link}`` of what ip printed.
 
-    :param shown: ``ip -json -details link show``, ``addresses``: ``ip -json address show``, ``routes``: pairs of
-        the IP version and ``ip -json -VERSION route show table all``, ``vlans``: ``bridge -json vlan show``; each as
-        Python has it.
+    :param shown: ``ip -json -details address show``, ``routed``: pairs of the IP version and what a batch of
+        ``ip -json -VERSION`` prints with routes of all tables and rules in it, ``vlans``: ``bridge -json vlan show``;
+        each as Python has it.
     :param tables: the numbers of routing tables by name, beside those that every host has.
     """
-    configured = {one["ifname"]: one for one in addresses if "ifname" in one}
     member = bridge_vlans.read(vlans)
     ways = {}
-    for version, table in routes:
+    for version, table in routed:
         for one in table:
             if one.get("protocol", "boot") in OURS and one.get("type", "unicast") == "unicast" and "dev" in one:
                 ways.setdefault(one["dev"], []).append(_route(version, one, tables))
@@ -38,23 +51,24 @@ def links(shown, addresses, routes, vlans=(), tables=None):
     for one in shown:
         name = one.get("ifname")
         if name and "LOOPBACK" not in one.get("flags", ()):
-            leased, fixed = _addresses(configured.get(name, {}))
+            leased, fixed = _addresses(one)
             link = _link(name, one, fixed, tuple(ways.get(name, ())))
             found[name] = link._replace(port=dict(link.port, **member.get(name, {})), dhcp4=leased)
     return found
 
 
-def rules(shown, tables=None):
+def rules(routed, tables=None):
     """Return the rules that have the form of ours, without the kernel's own.
 
-    :param shown: pairs of the IP version and ``ip -json -VERSION rule show``, as Python has it.
-    :param tables: as for :func:`links`.
+    :param routed: as for :func:`links`, and so ``tables``.
     """
     found = []
-    for version, many in shown:
+    for version, many in routed:
         for one in many:
+            if not set(one) <= RULE:  # a route, or a rule of another form
+                continue
             table = _table(one.get("table"), tables)
-            if set(one) <= RULE and table not in (None, LOCAL, LAST) and (table, one.get("priority")) != (MAIN, 32766):
+            if table not in (None, LOCAL, LAST) and (table, one.get("priority")) != (MAIN, 32766):
                 ends = (_end(one.get(key), one.get(f"{key}len")) for key in ("src", "dst"))
                 found.append(Rule(one["priority"], table, version, *ends, one.get("iif"), _mark(one)))
     return tuple(found)

@@ -81,6 +81,7 @@ class Fleet:
         """Run the playbook; return its exit status, what it said, and the report."""
         *arguments, book = self.options(**variables)
         status, said = self.hosts[0].ansible(book, *arguments)
+        assert any(self.reports.glob("*.json")), f"no report was written:\n{said}"
         return status, said, self.report()
 
     def report(self):

@@ -21,8 +21,20 @@ RULES = [
 ]
 
 
+def test_objects_of_a_batch():
+    assert ip_json.objects('[{"dst":"default"}]\n[ ]\n[{"priority":0},{"priority":1}]\n') == [
+        {"dst": "default"},
+        {"priority": 0},
+        {"priority": 1},
+    ]
+    assert ip_json.objects("") == []
+    with pytest.raises(ValueError, match="Expecting value"):
+        ip_json.objects("default via 192.0.2.1 dev eth0")
+
+
 def test_rules_of_our_form_and_no_others():
-    assert ip_json.rules([(4, RULES), (6, RULES[1:1])], {"uplink": 200}) == (
+    route = {"dst": "10.0.0.0/8", "dev": "eth0", "table": "7", "protocol": "static", "flags": []}
+    assert ip_json.rules([(4, [route, *RULES]), (6, RULES[1:1])], {"uplink": 200}) == (
         Rule(5, 7, 4, "192.0.2.0/24"),
         Rule(6, 200, 4, "192.0.2.1/32", "10.0.0.0/8"),
         Rule(7, 254, 4, None, None, "eth0", "0x10/0xff"),
@@ -32,15 +44,14 @@ def test_rules_of_our_form_and_no_others():
 def test_a_table_with_a_name_is_its_number():
     routes = [{"dst": "default", "gateway": "192.0.2.1", "dev": "eth0", "table": "uplink"}]
     shown = [{"ifname": "eth0", "flags": ["UP"], "mtu": 1500, "address": "52:54:00:00:00:01"}]
-    found = ip_json.links(shown, [], [(4, routes)], tables={"uplink": 200})
+    found = ip_json.links(shown, [(4, [*RULES, *routes])], tables={"uplink": 200})
     assert found["eth0"].routes == (Route("0.0.0.0/0", "192.0.2.1", None, 200),)
 
 
 def test_leased_addresses_tell_of_a_client_and_are_not_configured_ones():
-    shown = [{"ifname": "eth0", "flags": ["UP"]}]
     leased = {"family": "inet", "local": "192.0.2.9", "prefixlen": 24, "scope": "global", "dynamic": True}
     fixed = {"family": "inet", "local": "192.0.2.1", "prefixlen": 24, "scope": "global"}
-    found = ip_json.links(shown, [{"ifname": "eth0", "addr_info": [leased, fixed]}], [])
+    found = ip_json.links([{"ifname": "eth0", "flags": ["UP"], "addr_info": [leased, fixed]}], [])
     assert (found["eth0"].dhcp4, found["eth0"].addresses) == (True, ("192.0.2.1/24",))
 
 
@@ -50,7 +61,7 @@ def test_vlans_of_ports_and_of_the_bridge():
         {"ifname": "br0", "vlans": [{"vlan": 1, "flags": ["PVID", "Egress Untagged"]}, {"vlan": 9}]},
         {"ifname": "eth1", "vlans": [{"vlan": 7, "vlanEnd": 9}]},
     ]
-    found = ip_json.links(shown, [], [], vlans)
+    found = ip_json.links(shown, [], vlans)
     assert found["br0"].port == {"pvid": 1, "vids": (9,)}
     assert found["eth1"].port == {"pvid": 0, "vids": (7, 8, 9)}
 
