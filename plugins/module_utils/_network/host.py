@@ -143,7 +143,7 @@ def _carry_out(one, known, before=None):
             run(one.argv, timeout=LONG)
         return
     if isinstance(one, Activate):
-        networkmanager.activate(one.uuid, one.argv, known)
+        networkmanager.activate(one, known)
         return
     known.clear()  # another command may take down what was up
     try:

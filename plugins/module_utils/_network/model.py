@@ -130,11 +130,12 @@ ACTIVATION = 90  # seconds that an activation by NetworkManager may take
 class Activate(NamedTuple):
     """An operation: NetworkManager shall run a link on the profile ``uuid``, which it was just given.
 
-    ``argv`` brings it up where NetworkManager does not by itself.
+    ``argv`` brings it up where NetworkManager does not by itself; ``coming`` are all profiles that were given with it.
     """
 
     uuid: str
     argv: list
+    coming: Tuple[str, ...] = ()
 
 
 class Profile(NamedTuple):

@@ -41,8 +41,9 @@ def plan(wanted, state):
     if stale:
         files = [_path(name, state) for name in topology.order_of_activation(job.links) if name in stale]
         steps.append(_step("load", "NetworkManager", ", ".join(stale), [["nmcli", "connection", "load", *files]]))
+    coming = tuple(_uuid(name, state) for name in differing if name in stale and _comes_up(name, state, again))
     steps += [
-        _activate(name, job, state, name in again, name in stale)
+        _activate(name, job, state, name in again, coming)
         for name in topology.order_of_activation(job.links)
         if name in differing
     ]
@@ -127,10 +128,21 @@ def _said(name, state):
     return f"profile of {name}" if name in state.profiles else f"new profile of {name}"
 
 
-def _activate(name, job, state, again, loaded):
+def _uuid(name, state):
+    profile = state.profiles.get(name)
+    return profile.uuid if profile else keyfile.identity(name)
+
+
+def _comes_up(name, state, again):
+    """Tell whether NetworkManager brings a link up by itself when its profile is loaded: it does not run on it yet."""
+    profile = state.profiles.get(name)
+    return name not in again and (name not in state.links or not (profile and profile.active))
+
+
+def _activate(name, job, state, again, coming):
     """Take a link to what its profile says: in place where NetworkManager and the kernel can.
 
-    What does not run on a profile that was loaded comes up with it by itself.
+    :param coming: the profiles with which links come up by themselves.
     """
     link, have = job.links[name], state.links.get(name)
     profile = state.profiles.get(name)
@@ -141,9 +153,8 @@ def _activate(name, job, state, again, loaded):
     in_place = in_place and (link.kind == "bridge" or not job.port(name))
     if in_place:
         return _step("reapply", name, _what(name, job), [["nmcli", "--wait", WAIT, "device", "reapply", name]])
-    uuid = profile.uuid if profile else keyfile.identity(name)
-    by_itself = loaded and not again and (have is None or not (profile and profile.active))
-    do = Activate(uuid, _up(uuid)) if by_itself else _up(uuid)
+    uuid = _uuid(name, state)
+    do = Activate(uuid, _up(uuid), coming) if uuid in coming else _up(uuid)
     if have is None or again:
         return _step("create", name, _what(name, job), [do])
     reason = f"({', '.join(restart)}) " if restart else ""

@@ -8,17 +8,19 @@ The Molecule scenario bond_vlan_bridge has a real one.
 import pytest
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError
 from ansible_collections.hostcraft.linux.plugins.module_utils._network import networkmanager
+from ansible_collections.hostcraft.linux.plugins.module_utils._network.model import Activate
 
 # Answers each question with the next line of "answers", the last one again and again, and notes what brings up.
 PROGRAM = """#!/bin/sh
 case " $* " in
     *" --active "*)
+        echo asked >> {0}/questions
         sed -n 1p {0}/answers | tr ' ' '\\n'
         [ "$(wc -l < {0}/answers)" -le 1 ] || sed -i 1d {0}/answers ;;
     *) echo "$*" >> {0}/commands; exit $(cat {0}/status 2>/dev/null || echo 0) ;;
 esac
 """
-UP = ["nmcli", "connection", "up", "uuid", "a"]
+UP = ["nmcli", "connection", "up", "uuid"]
 
 
 @pytest.fixture
@@ -29,7 +31,12 @@ def manager(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setattr(networkmanager, "PATIENCE", 0.2)
     monkeypatch.setattr(networkmanager, "PAUSE", 0.01)
+    monkeypatch.setattr(networkmanager, "NOTES", str(tmp_path))
     return tmp_path
+
+
+def activate(uuid, known, coming=("a", "b")):
+    networkmanager.activate(Activate(uuid, [*UP, uuid], coming), known)
 
 
 def commands(manager):
@@ -38,25 +45,25 @@ def commands(manager):
 
 
 def test_what_comes_up_by_itself_is_waited_for_and_all_that_was_seen_is_remembered(manager):
-    (manager / "answers").write_text("b:activated\na:activating b:activated\na:activated b:activated c:activating\n")
+    (manager / "answers").write_text("a:activating b:activated\na:activated b:activated c:activating\n")
     known = set()
-    networkmanager.activate("a", UP, known)
+    activate("a", known)
     assert (commands(manager), known) == ([], {"a", "b"})
     (manager / "answers").write_text("\n")
-    networkmanager.activate("b", UP, known)
+    activate("b", known)
     assert commands(manager) == []
 
 
 def test_what_comes_up_slowly_is_not_begun_anew(manager, monkeypatch):
     monkeypatch.setattr(networkmanager, "PATIENCE", 0.0)
     (manager / "answers").write_text("a:activating\n" * 5 + "a:activated\n")
-    networkmanager.activate("a", UP, set())
+    activate("a", set())
     assert commands(manager) == []
 
 
 def test_what_does_not_begin_is_brought_up(manager):
     (manager / "answers").write_text("b:activated\n")
-    networkmanager.activate("a", UP, set())
+    activate("a", set())
     assert commands(manager) == ["connection up uuid a"]
 
 
@@ -65,5 +72,17 @@ def test_what_does_not_end_is_brought_up_and_its_failure_told(manager, monkeypat
     (manager / "answers").write_text("a:activating\n")
     (manager / "status").write_text("4\n")
     with pytest.raises(ReconcileError, match="exit status 4"):
-        networkmanager.activate("a", UP, set())
+        activate("a", set())
     assert commands(manager) == ["connection up uuid a"]
+
+
+def test_it_is_asked_once_when_all_is_noted(manager, monkeypatch):
+    """Links are those of this machine; the loopback, which every one has, stands for one that was given a profile."""
+    monkeypatch.setattr(networkmanager, "PATIENCE", 60.0)
+    (manager / "answers").write_text("a:activated b:activated\n")
+    (manager / "1").write_text("[device]\nmanaged=true\nconnection-uuid=a\n")
+    known = set()
+    activate("a", known, coming=("a",))
+    activate("b", known)
+    assert (manager / "questions").read_text() == "asked\n"
+    assert (commands(manager), known) == ([], {"a", "b"})
