@@ -21,6 +21,7 @@ PACKAGES = (
     "ethtool",
     "netcat-openbsd",
     "openvswitch-switch",
+    "dnsmasq-base",
     "iptables",
     "ipset",
 )

@@ -67,7 +67,9 @@ def activate(one, known):
     begin_until = time.monotonic() + PATIENCE
     end_until = time.monotonic() + ACTIVATION
     while one.uuid not in known:
-        _wait_for_notes(set(one.coming) - known)
+        if _are_noted(set(one.coming) - known):
+            known.update(one.coming)
+            return
         table = run(["nmcli", "-t", "-f", "UUID,STATE", "connection", "show", "--active"])
         states = dict(fields(line) for line in table.splitlines())
         known.update(uuid for uuid, state in states.items() if state == "activated")
@@ -76,17 +78,19 @@ def activate(one, known):
             return
 
 
-def _wait_for_notes(uuids):
-    """Wait until NetworkManager has noted of all these profiles that a link runs on them; not longer than its patience.
+def _are_noted(uuids):
+    """Wait until NetworkManager has noted of all these profiles that a link runs on them; tell whether it did in time.
 
-    A question by nmcli(1) takes NetworkManager half a second on a slow machine, in which it activates nothing; to look
-    at its notes takes none. They are no documented interface: they only tell when it is worth while to ask.
+    A question by nmcli(1) takes half a second of a slow machine, in which NetworkManager activates nothing; to look at
+    its notes takes none. They are no documented interface: what is not noted is asked for, and what is noted is found
+    by the observation that follows, or was not true.
     """
     deadline = time.monotonic() + PATIENCE
-    while True:
+    while time.monotonic() < deadline:
         time.sleep(PAUSE)
-        if uuids <= set(_noted()) or time.monotonic() > deadline:
-            return
+        if uuids <= set(_noted()):
+            return True
+    return False
 
 
 def _noted():

@@ -6,8 +6,9 @@ begin [WHEN NUMBER COMMAND]   ask the host five times a second from behind the r
                               NUMBER-th "nmcli", or when the NUMBER-th profile was written ("write")
 kill                          kill the module
 end                           stop all that
+look                          do nothing else
 
-``begin`` and ``end`` print as JSON what the network of this host is and will be; ``end`` also for how long the host did
+``look``, ``begin`` and ``end`` print as JSON what the network of this host is and will be; ``end`` also for how long the host did
 not answer, how long after the decision of the guard it answered again (in seconds), and whether COMMAND was run.
 """
 
@@ -48,6 +49,10 @@ def begin(when="never", number="0", command=""):
     background("drill-pings", "ip", "netns", "exec", "switch", *PING, output=RUN / "pings")
     wait_for_answer(0)
     print(json.dumps({"state": before}))
+
+
+def look():
+    print(json.dumps({"state": state()}))
 
 
 def end():
@@ -139,4 +144,4 @@ def tool(*argv):
 
 
 if __name__ == "__main__":
-    {"begin": begin, "kill": kill, "end": end, "watch": watch}[sys.argv[1]](*sys.argv[2:])
+    {"look": look, "begin": begin, "kill": kill, "end": end, "watch": watch}[sys.argv[1]](*sys.argv[2:])

@@ -76,13 +76,21 @@ def test_what_does_not_end_is_brought_up_and_its_failure_told(manager, monkeypat
     assert commands(manager) == ["connection up uuid a"]
 
 
-def test_it_is_asked_once_when_all_is_noted(manager, monkeypatch):
+def test_nothing_is_asked_when_all_is_noted(manager, monkeypatch):
     """Links are those of this machine; the loopback, which every one has, stands for one that was given a profile."""
     monkeypatch.setattr(networkmanager, "PATIENCE", 60.0)
-    (manager / "answers").write_text("a:activated b:activated\n")
     (manager / "1").write_text("[device]\nmanaged=true\nconnection-uuid=a\n")
     known = set()
     activate("a", known, coming=("a",))
+    assert (commands(manager), known) == ([], {"a"})
+    assert not (manager / "questions").exists()
+
+
+def test_what_is_noted_in_part_is_asked_for(manager):
+    (manager / "answers").write_text("a:activated b:activated\n")
+    (manager / "1").write_text("[device]\nconnection-uuid=a\n")
+    known = set()
+    activate("a", known)
     activate("b", known)
     assert (manager / "questions").read_text() == "asked\n"
     assert (commands(manager), known) == ([], {"a", "b"})
