@@ -124,6 +124,9 @@ def _link(name, one, addresses, routes):
 
 
 def _options(kind, data):
+    if kind == "bridge" and data.get("stp_state") and data.get("topology_change"):
+        # What is shown of it is of this moment, not what was set (__br_set_topology_change() in net/bridge/br_stp.c).
+        return dict(_read(options.BRIDGE, data), ageing_time=None)
     if kind != "vlan":
         return _read(options.KINDS[kind], data)
     flags = data.get("flags", ())

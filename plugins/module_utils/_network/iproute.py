@@ -9,7 +9,8 @@ from . import bridge_vlans, options
 
 # Programs beside ip(8): bridge(8), sysctl(8).
 OTHERS = ("bridge", "sysctl")
-FLAGS = ("reorder_headers", "gvrp", "mvrp", "loose_binding")
+# Of these ip takes "on" and "off" only, of the other switches 1 and 0 only (iplink_vlan.c, iplink_bridge_slave.c).
+ON_OR_OFF = ("reorder_headers", "gvrp", "mvrp", "loose_binding", "hairpin")
 
 
 def command(argv):
@@ -37,7 +38,7 @@ def words(kind, given):
     table = options.KINDS[kind]
     found = []
     for name, option in table.items():
-        if name in given and given[name] != ():
+        if given.get(name) not in (None, ()):
             found += [option.word, *_value(option, given[name])]
     return found
 
@@ -215,7 +216,7 @@ def _set(kind, name, given):
 
 
 def _value(option, value):
-    if option.name in FLAGS:
+    if option.name in ON_OR_OFF:
         return ["on" if value else "off"]
     if option.type == "bool":
         return ["1" if value else "0"]

@@ -41,7 +41,10 @@ class Job(NamedTuple):
         have, want = self.have.get(name), self.declared.get(name, NOTHING)
         if have is None:
             return self.links[name].options
-        return {key: value for key, value in want.options.items() if have.options.get(key) != value}
+        untold = [key for key, value in have.options.items() if value is None]
+        return {
+            key: value for key, value in want.options.items() if have.options.get(key) != value and key not in untold
+        }
 
     def plain(self, name):
         """Return which of mtu and mac are declared and differ, of a link that is there."""

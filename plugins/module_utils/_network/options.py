@@ -148,6 +148,14 @@ def meant(link):
     }
 
 
+def has_own_mac(given):
+    """Tell whether a bond with these options has a MAC to be set; one that has its active port's ignores it.
+
+    Source: linux/Documentation/networking/bonding.rst, fail_over_mac.
+    """
+    return given.get("fail_over_mac") != "active"
+
+
 def check_bond(name, have, want):
     """Refuse bond options that the mode does not take, or that exclude each other.
 

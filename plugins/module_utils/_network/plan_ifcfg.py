@@ -94,7 +94,8 @@ def _said(name, job, state, new):
     """Return what the files of a link are to say of it; None for what stays as they have it."""
     link, have, want = job.links[name], state.links.get(name), job.declared.get(name, Link(name, job.links[name].kind))
     if new:
-        mac = link.mac or (have.mac if have and link.kind == "bond" else None)
+        pinned = have and link.kind == "bond" and options.has_own_mac(link.options)
+        mac = link.mac or (have.mac if pinned else None)
         return link._replace(options=options.meant(link), mac=mac, port=want.port, up=True, **_given(want))
     kept = {
         key: getattr(link, key)

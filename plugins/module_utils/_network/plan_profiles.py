@@ -110,7 +110,7 @@ def _text(name, job, state):
     bridge = link if link.kind == "bridge" else job.links.get(link.master)
     if bridge is None or not bridge.options.get("vlan_filtering"):  # then they mean nothing
         link = link._replace(port={key: value for key, value in link.port.items() if key not in bridge_vlans.NAMES})
-    if profile is None and link.kind == "bond" and not link.mac:
+    if profile is None and link.kind == "bond" and not link.mac and options.has_own_mac(link.options):
         link = link._replace(mac=state.links[name].mac)  # else it would depend on which port comes up first
     declared = job.declared.get(name)
     if declared is None:  # it loses an address, a route or its master to a link that is declared

@@ -28,6 +28,11 @@ def check(wanted, state, links):
             options.check_bond(
                 name, state.links[name].options if name in state.links else {}, wanted.links[name].options
             )
+            if wanted.links[name].mac and not options.has_own_mac(link.options):
+                raise ReconcileError(
+                    f"bond '{name}': with fail_over_mac active it has the MAC of its active port, and mac is ignored; "
+                    "leave one of them out"
+                )
         if link.kind == "vlan":
             _check_vlan(link, links, state.links)
         have = state.links.get(name)

@@ -6,7 +6,7 @@ Private to the collection; not a public interface.
 """
 
 from .._core.reconcile import ReconcileError
-from . import refusals, rules
+from . import options, refusals, rules
 from .model import Link
 
 # A bridge of NetworkManager speaks STP unless it is told otherwise, one of the kernel does not.
@@ -80,7 +80,8 @@ def _with_mac(link, wanted, state):
         for name in ports
         if name in state.links and (name in state.permanent or not state.links[name].master)
     ]
-    return link._replace(mac=known[0]) if link.kind == "bond" and not link.mac and known else link
+    pinned = link.kind == "bond" and not link.mac and options.has_own_mac(link.options)
+    return link._replace(mac=known[0]) if pinned and known else link
 
 
 def _moved(wanted, links, have, ways):

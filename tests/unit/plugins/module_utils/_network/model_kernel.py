@@ -18,7 +18,7 @@ DEFAULTS = {
     "vlan": {"gvrp": False},
     "bridge": {"stp": False, "vlan_filtering": False, "vlan_default_pvid": 1},
 }
-FLAGS = {"on": True, "off": False, "1": True, "0": False}
+ON_OR_OFF = ("reorder_hdr", "gvrp", "mvrp", "loose_binding", "hairpin")  # the other switches are 1 or 0
 
 
 class Kernel:
@@ -288,7 +288,7 @@ def pairs(words):
 def read_value(option, text):
     """Return what an option's value on the command line means."""
     if option.type == "bool":
-        return FLAGS[text]
+        return {"on": True, "off": False}[text] if option.word in ON_OR_OFF else {"1": True, "0": False}[text]
     if option.type == "dict":
         found = (tuple(int(one) for one in pair.split(":")) for pair in text.split())
         return tuple(pair for pair in found if pair[1])

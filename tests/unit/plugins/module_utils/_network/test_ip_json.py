@@ -66,6 +66,14 @@ def test_vlans_of_ports_and_of_the_bridge():
     assert found["eth1"].port == {"pvid": 0, "vids": (7, 8, 9)}
 
 
+def test_the_ageing_time_of_a_bridge_whose_topology_changes_is_not_what_was_set():
+    data = {"stp_state": 1, "forward_delay": 400, "ageing_time": 800, "topology_change": 1}
+    shown = [{"ifname": "br0", "linkinfo": {"info_kind": "bridge", "info_data": data}}]
+    assert ip_json.links(shown, [])["br0"].options["ageing_time"] is None
+    data["topology_change"] = 0
+    assert ip_json.links(shown, [])["br0"].options["ageing_time"] == 800
+
+
 def test_the_macs_of_ports_of_a_bond():
     slave = {"info_slave_kind": "bond", "info_slave_data": {"perm_hwaddr": "52:54:00:00:00:02"}}
     assert ip_json.permanent([{"ifname": "eth2", "linkinfo": slave}, {"ifname": "eth3"}]) == {

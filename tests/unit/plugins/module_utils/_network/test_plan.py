@@ -94,6 +94,7 @@ BRIDGED = host(
     nic("eth2"),
     bridge("br0", addresses=("192.0.2.10/24",), routes=(GATEWAY,)),
 )
+SETTLING = host(bridge("br0", options={"stp": True, "ageing_time": None}))  # its topology changes
 OF_OVS = host(
     nic("eth1", master="bond0"),
     nic("eth2", master="bond0"),
@@ -213,6 +214,9 @@ TABLE = [
      ["remove bond0.200: vlan", "create v200: vlan id 200, parent bond0, protocol 802.1Q, reorder_headers True",
       "start v200"]),
     # Bridges
+    ("a bond that has the MAC of its active port", BARE, {"bonds": [
+        {"name": "b", "mode": "active-backup", "fail_over_mac": "active", "ports": ["eth1"]}]},
+     ["create b: bond fail_over_mac active, mode active-backup", "enslave eth1: to b", "start b"]),
     ("a bridge", BARE, {"bridges": [{"name": "br0"}]}, ["create br0: bridge stp False", "start br0"]),
     ("a bridge with options", BARE, {"bridges": [{"name": "br0", "stp": False, "forward_delay": 2}]},
      ["create br0: bridge forward_delay 200, stp False", "start br0"]),
@@ -223,6 +227,9 @@ TABLE = [
      ["create br0: bridge stp False", "start br0", "enslave eth1: to br0", "set eth1: as port: cost 7"]),
     ("an option of a port that is there", BRIDGED, {"nics": [{"name": "eth1", "bridge_port": {"hairpin": True}}]},
      ["set eth1: as port: hairpin True"]),
+    ("an ageing time that cannot be told now", SETTLING, {"bridges": [{"name": "br0", "ageing_time": 100}]}, []),
+    ("an option beside it", SETTLING, {"bridges": [{"name": "br0", "ageing_time": 100, "priority": 4096}]},
+     ["set br0: priority 32768 -> 4096"]),
     ("an option of a bridge", BRIDGED, {"bridges": [{"name": "br0", "stp": True}]}, ["set br0: stp False -> True"]),
     ("a time of a bridge", BRIDGED, {"bridges": [{"name": "br0", "forward_delay": 4}]},
      ["set br0: forward_delay 1500 -> 400"]),
@@ -453,6 +460,9 @@ REFUSED = [
     ("two monitors", BARE, {"bonds": [{"name": "b", "miimon": 100, "arp_interval": 100,
      "arp_ip_target": ["192.0.2.1"]}]},
      "arp_interval 100 and miimon 100 exclude each other"),
+    ("a MAC that the kernel would ignore", BARE, {"bonds": [
+        {"name": "b", "mode": "active-backup", "fail_over_mac": "active", "mac": "02:00:00:00:00:09"}]},
+     "with fail_over_mac active it has the MAC of its active port"),
     ("nobody to ask", BARE, {"bonds": [{"name": "b", "arp_interval": 100}]}, "give arp_ip_target"),
     ("updelay without miimon", BARE, {"bonds": [{"name": "b", "updelay": 100}]},
      "updelay 100 must be a multiple of miimon"),
