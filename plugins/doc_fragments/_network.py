@@ -74,7 +74,9 @@ options:
         type: str
         choices: [always, better, failure]
       fail_over_mac:
-        description: Which address the bond has. Changing it releases and enslaves the ports again.
+        description:
+          - Which address the bond has. Changing it releases and enslaves the ports again.
+          - With V(active) it is that of the active port; no O(bonds[].mac) can be given then.
         type: str
         choices: [none, active, follow]
       num_grat_arp:
@@ -254,7 +256,10 @@ options:
         description: Which packet priority a priority of the tag becomes.
         type: dict
       egress_qos_map:
-        description: Which priority of the tag a packet priority becomes.
+        description:
+          - Which priority of the tag a packet priority becomes.
+          - NetworkManager 1.42 loses entries of this map and of O(vlans[].ingress_qos_map). What it does not take is
+            found, and the task fails and puts back what was there before.
         type: dict
       bridge_port: *bridge_port
       state: *state
