@@ -159,7 +159,20 @@ def _activate(name, job, state, again, coming):
         return _step("create", name, _what(name, job), [do])
     reason = f"({', '.join(restart)}) " if restart else ""
     verb = "restart" if profile and profile.active else "activate"
-    return _step(verb, name, reason + _what(name, job), [do, *_up_again(name, job, state)])
+    anew = _anew(link, have.options, changed, do)
+    return _step(verb, name, reason + _what(name, job), [*anew, *_up_again(name, job, state)])
+
+
+def _anew(link, before, changed, do):
+    """Return what runs a link on its profile anew, with all options that changed.
+
+    NetworkManager sets what the kernel changes only while the link is down in vain, and says nothing of it; and an
+    option of a bond's mode can be set when it has that mode.
+    """
+    table = options.KINDS[link.kind]
+    given = {key: link.options[key] for key in changed if key in link.options and table[key].restart == "down"}
+    down = [_ip(argv) for argv in iproute.change(link.kind, link.name, given, before, up=False)] if given else []
+    return [do, *down, do] if down and "mode" in changed else [*down, do]
 
 
 def _up_again(name, job, state):
@@ -213,15 +226,17 @@ def undo(state, todo):
     found = [(Write(one.path, None), False) for step in todo.steps for one in step.data[0] if isinstance(one, Write)]
     touched = list(todo.before)
     removed = [step.target for step in todo.steps if step.verb == "remove"]
+    restarted = [step.target for step in todo.steps if step.verb == "restart"]
     made = [name for name in touched if name not in state.links or name in removed]
     found += [(_ip(argv), True) for name in made for argv in iproute.delete(name)]
     # Starting it does nothing but wait when it is just being restarted.
     found += [(["systemctl", "start", "NetworkManager"], True), (["nmcli", "connection", "reload"], False)]
     touched = _with_those_on_them(touched, state)
     for name in [one for one in topology.order(state.links) if one in touched]:
-        profile = state.profiles.get(name)
+        link, profile = state.links[name], state.profiles.get(name)
         if profile and profile.active:
-            found.append((_up(profile.uuid), False))
+            up, changed = _up(profile.uuid), todo.before.get(name) or ()
+            found += [(do, do is not up) for do in _anew(link, link.options, changed if name in restarted else (), up)]
     links = [state.links[name] for name in topology.order(state.links) if name in touched]
     return found + [
         (Unless(_ip(argv), _ip(seen)) if seen else _ip(argv), True) for argv, seen in iproute.last_resort(links)

@@ -14,12 +14,13 @@ from ansible_collections.hostcraft.linux.plugins.module_utils._network.model imp
     Write,
 )
 from ansible_collections.hostcraft.linux.plugins.module_utils._network.networkmanager import fields, plain_routes
-from ansible_collections.hostcraft.linux.plugins.module_utils._network.plan_profiles import plan
+from ansible_collections.hostcraft.linux.plugins.module_utils._network.plan_profiles import plan, undo
 from ansible_collections.hostcraft.linux.tests.unit.plugins.module_utils._network.test_plan import (
     BARE,
     BONDED,
     BRIDGED,
     OF_OVS,
+    bond,
     bridge,
     host,
     nic,
@@ -152,8 +153,25 @@ def test_what_is_changed_in_place_and_what_restarts(declared, last):
 
 def test_a_restarted_bond_brings_its_ports_up_again():
     state = on_disk(BONDED, *BONDED.links)
-    last = plan(wanted(bonds=[{"name": "bond0", "lacp_rate": "fast"}]), state).steps[-1]
-    assert [argv[-1] for argv in last.data[0]] == [keyfile.identity(name) for name in ("bond0", "eth1", "eth2")]
+    last = plan(wanted(bonds=[{"name": "bond0", "mode": "balance-rr"}]), state).steps[-1]
+    assert last.data[0] == [up(keyfile.identity(name)) for name in ("bond0", "eth1", "eth2")]
+
+
+def test_what_the_kernel_changes_only_while_the_link_is_down_is_not_left_to_networkmanager():
+    state = on_disk(BONDED, *BONDED.links)
+    todo = plan(wanted(bonds=[{"name": "bond0", "lacp_rate": "fast"}]), state)
+    down, again = (["ip", "link", "set", "bond0", "down"], up(keyfile.identity("bond0")))
+    rate = ["ip", "link", "set", "bond0", "type", "bond", "lacp_rate"]
+    assert todo.steps[-1].data[0][:3] == [down, [*rate, "fast"], again]
+    back = [one for one, _may_fail in undo(state, todo)]
+    start = back.index(down)
+    assert back[start : start + 3] == [down, [*rate, "slow"], again]
+    other = host(
+        *(one for one in BONDED.links.values() if one.kind == "nic"), bond("bond0", options={"mode": "active-backup"})
+    )
+    backup = on_disk(other, *other.links)
+    todo = plan(wanted(bonds=[{"name": "bond0", "mode": "802.3ad", "miimon": 100, "lacp_rate": "fast"}]), backup)
+    assert todo.steps[-1].data[0][:4] == [again, down, [*rate, "fast"], again], "in its mode it can be set"
 
 
 def test_the_seed_move_over_a_bond_of_open_vswitch():
