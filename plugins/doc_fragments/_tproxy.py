@@ -207,7 +207,8 @@ options:
       mark:
         description:
           - The mark of packets that go to the proxy and the bits that count, with mode V(tproxy). V(0x539/0xfff) by
-            default. The same bits of the connection's mark are used to know captured connections again.
+            default. The same bits of the connection's mark are used to know captured connections again, so the value
+            must leave one of them clear.
         type: str
       table:
         description: The routing table that leads to this host, with mode V(tproxy). V(133) by default.

@@ -67,6 +67,11 @@ def capture(entry, uid_of, gid_of):
     mark, table, priority = parse_mark(whole["mark"], "mark"), whole["table"], whole["priority"]
     if not mark.value:
         raise ReconcileError(f"mark: {mark} is what packets have that nobody has marked; choose another value")
+    if mark.value == mark.mask:
+        raise ReconcileError(
+            f"mark: {mark} fills its mask; a value must leave a bit of the mask clear, by which captured connections "
+            "are told from those that nobody has marked. Choose a wider mask or another value, such as 0x539/0xfff"
+        )
     if table in RESERVED_TABLES or not 0 < table < 2**32:
         raise ReconcileError(f"table: {table} is not free for use; choose another, such as 133")
     if not 0 < priority <= LAST_PRIORITY:

@@ -46,6 +46,8 @@ def capture(**options):
         ({"inbound": dict(INBOUND, mode="redirect", protocols=["udp"])}, "use mode tproxy for udp"),
         ({"inbound": INBOUND, "mark": "0x1000/0xfff"}, "mark: '0x1000/0xfff' is no mark such as 0x539/0xfff"),
         ({"inbound": INBOUND, "mark": "0/0xfff"}, "what packets have that nobody has marked"),
+        ({"inbound": INBOUND, "mark": "0x1/0x1"}, "mark: 0x1/0x1 fills its mask"),
+        ({"inbound": INBOUND, "mark": "0xffffffff"}, "must leave a bit of the mask clear"),
         ({"inbound": INBOUND, "table": 254}, "table: 254 is not free for use"),
         ({"inbound": INBOUND, "priority": 32766}, "priority: 32766 is not from 1 to 32765"),
         ({"inbound": INBOUND, "proxy": {"marks": ["0x539/0xfff"]}}, "is met by the capture's own mark"),
