@@ -13,7 +13,8 @@ description:
   - B(Fails closed). What is captured is dropped while no proxy listens, unless O(captures[].on_proxy_down=bypass).
   - B(Refuses loops). What captures the host's own traffic must say what the proxy's own is known by.
   - New connections are captured; a TCP connection that is there already goes on as it is. A connection that goes
-    through the proxy survives every later change of the rules.
+    through the proxy survives every later change of what is captured. A change of the mark, the table or the mode ends
+    those that O(captures[].outbound) has handed to the proxy by V(tproxy).
   - Rules are replaced in one transaction, together with the policy routing that they need. Rules that somebody else has
     changed, and routes or rules of C(ip-rule(8)) that got lost, are put right again. The counters of the rules go on as
     long as nothing changes.

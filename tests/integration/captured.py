@@ -100,8 +100,8 @@ class Groups:
 class Net:
     """The namespaces, with what runs in them; a context manager that ends all of it."""
 
-    def __init__(self, directory):
-        self.mark = f"hct{os.getpid()}"
+    def __init__(self, directory, mark=""):
+        self.mark = f"hct{os.getpid()}{mark}"
         self.log = Path(directory) / "proxy.log"
         self.running, self.proxy, self.read = [], None, 0
         self.groups = Groups(Path(directory) / "cgroup", self.mark)

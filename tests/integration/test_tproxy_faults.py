@@ -80,6 +80,47 @@ for one in threads:
     one.join()
 print(json.dumps(dict(counts, failed=failed)))
 """
+# Connections that ask once, and again for each line of input.
+IDLE = """
+import json, socket, sys
+many = [socket.create_connection((address, 8080), timeout=10) for address in sys.argv[1:]]
+def ask(one):
+    one.sendall(b"?")
+    return json.loads(one.recv(4096))[2]
+def asked(one):
+    try:
+        return ask(one)
+    except Exception as error:
+        return repr(error)
+list(map(ask, many))
+print("ready", flush=True)
+for line in sys.stdin:
+    print(json.dumps(list(map(asked, many))), flush=True)
+"""
+# Has the kernel forget all connections: IPCTNL_MSG_CT_DELETE without attributes (linux/netfilter/nfnetlink_conntrack.h).
+FORGET = """
+import socket, struct
+with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12) as one:
+    one.send(struct.pack("=IHHIIBBH", 20, 1 << 8 | 2, 5, 1, 0, 0, 0, 0))
+    (error,) = struct.unpack_from("=i", one.recv(4096), 16)
+    assert error == 0, error
+"""
+# A service that speaks first, for each line of input, and one that has called it and repeats what it hears.
+SPEAKS = """
+import socket, sys
+with socket.create_server(("10.9.1.1", 7000)) as listener:
+    print("ready", flush=True)
+    one, _peer = listener.accept()
+    for line in sys.stdin:
+        one.sendall(line.encode())
+"""
+HEARS = """
+import socket
+with socket.create_connection(("10.9.1.1", 7000), timeout=10) as one:
+    print("ready", flush=True)
+    for line in one.makefile():
+        print(line, end="", flush=True)
+"""
 ISTIO = "from all fwmark 0x539 lookup 133"
 
 
@@ -213,6 +254,97 @@ def test_a_connection_that_was_there_before_goes_on(bare):
     told = json.loads(load.communicate("", timeout=60)[0])
     assert told["failed"] == []
     assert {one["destination"][0] for one in bare.noted()} == {THERE[4][0], "10.9.1.1"}
+
+
+def start_talking(net, place, program, *arguments, user=()):
+    """Start one of the programs that wait for their input; return its process."""
+    argv = net.argv(place, *user, sys.executable, "-c", program, *arguments)
+    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    net.running.append(process)
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def tell(process):
+    process.stdin.write("go on\n")
+    process.stdin.flush()
+
+
+def asked_again(process):
+    tell(process)
+    return json.loads(process.stdout.readline())
+
+
+def test_an_idle_connection_that_nothing_had_tracked_goes_on(tmp_path):
+    """To the router, through it and from it; and that of a service which is the first to speak, as sshd may be."""
+    whole = dict(TRANSPARENT, **{way: dict(TRANSPARENT[way], ports=[]) for way in ("inbound", "outbound")})
+    with Net(tmp_path, "idle") as net:
+
+        def tracked():
+            return net.run("r", "sysctl", "-n", "net.netfilter.nf_conntrack_count")
+
+        for backend in BACKENDS:
+            before = tracked()
+            to, own = [THERE[4][0], THERE[6][0], "10.9.1.1", "fd09:1::1"], [THERE[4][0], THERE[6][0]]
+            outside = start_talking(net, "c", IDLE, *to)
+            inside = start_talking(net, "r", IDLE, *own, user=net.as_user(APP))
+            speaks = start_talking(net, "r", SPEAKS, user=net.as_user(APP))
+            hears = start_talking(net, "c", HEARS)
+            assert tracked() == before, "the kernel has no reason to track connections"
+            assert not net.tproxy(whole, backend=backend)["failed"]
+            net.noted()
+            for _turn in range(2):
+                tell(speaks)
+                assert hears.stdout.readline() == "go on\n", backend
+                assert asked_again(outside) == to, backend
+                assert asked_again(inside) == own, backend
+            assert net.noted() == []
+            # What is new is the proxy's, and stays it when the kernel forgets all connections.
+            new = (
+                start_talking(net, "c", IDLE, THERE[4][0]),
+                start_talking(net, "r", IDLE, THERE[4][0], THERE[6][0], user=net.as_user(APP)),
+            )
+            assert len(net.noted()) == 3
+            net.run("r", sys.executable, "-c", FORGET)
+            assert tracked() == "0\n"
+            for _turn in range(2):
+                assert [asked_again(one) for one in new] == [own[:1], own], backend
+            assert not net.tproxy({"name": "both", "state": "absent"})["failed"]
+            for one in (outside, inside, speaks, hears, *new):
+                one.kill()
+                one.wait()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_the_proxy_has_stays_with_it_when_less_is_captured(bare, backend):
+    """And a port in use is taken out on both ways, and comes back."""
+    less = dict(TRANSPARENT, **{way: dict(TRANSPARENT[way], ports=["9000"]) for way in ("inbound", "outbound")})
+    assert not bare.tproxy(TRANSPARENT, backend=backend)["failed"]
+    bare.noted()
+    addresses = THERE[4][0], THERE[6][0]
+    held = [
+        start_talking(bare, place, IDLE, *addresses, user=user) for place, user in (("c", ()), ("r", bare.as_user(APP)))
+    ]
+    assert len(bare.noted()) == 4
+    passed_by(bare)
+    for capture in (less, TRANSPARENT):
+        assert bare.tproxy(capture, backend=backend)["changed"]
+        assert [asked_again(one) for one in held] == [list(addresses)] * 2, capture
+    assert passed_by(bare) == {"through": 0, "out": 0}
+
+
+def test_what_has_passed_by_a_proxy_goes_on_when_it_comes(bare):
+    bypass = dict(TRANSPARENT, outbound=None, on_proxy_down="bypass")
+    bare.stop_proxy()
+    try:
+        assert not bare.tproxy(bypass)["failed"]
+        held = start_talking(bare, "c", IDLE, THERE[4][0], "10.9.1.1")
+    finally:
+        bare.start_proxy()
+    bare.noted()
+    for _turn in range(2):
+        assert asked_again(held) == [THERE[4][0], "10.9.1.1"]
+    assert bare.noted() == []
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -14,7 +14,8 @@ from .model import ALL_PORTS, Mark, Routing
 
 VERSION = 1  # of the rules that are made of a declaration
 LABEL = "hostcraft.linux.tproxy"
-NOT_SYN, TRANSPARENT, REPLY, BROADCAST, ESTABLISHED = (
+SYN, NOT_SYN, TRANSPARENT, REPLY, BROADCAST, ESTABLISHED = (
+    ("syn",),
     ("not_syn",),
     ("transparent",),
     ("reply",),
@@ -52,28 +53,62 @@ def chains(capture):
 
 def _mangle(capture):
     inbound, outbound = (_with(side, "tproxy") for side in (capture.inbound, capture.outbound))
-    # A first packet is tproxy's: that knows what to do when an earlier connection had the same addresses and ports.
-    divert = ("divert", capture.mark)
-    found, rules = [], [Rule((NOT_SYN, TRANSPARENT), divert), Rule((("proto", "udp"), TRANSPARENT), divert)]
-    old = Rule((("proto", "tcp"), ESTABLISHED, ("not_connmark", capture.mark.of_connections)), RETURN)
+    found, rules = [], []
     if outbound:
-        found.append(_to_proxy("proxy_out", outbound, capture))
-        rules.append(Rule((("iif", ("lo",)), ("mark", capture.mark)), ("jump", "proxy_out")))
-    rules.append(Rule((("iif", ("lo",)),), RETURN))
+        found += _looped(outbound, capture)
+        rules.append(Rule((("iif", ("lo",)), ("mark", capture.mark)), ("jump", "looped")))
+    rules += [*_diverted(("divert", capture.mark)), Rule((("iif", ("lo",)),), RETURN)]
     if inbound:
         found.append(_to_proxy("proxy_in", inbound, capture))
         found += _selected("in", "iif", inbound, ("jump", "proxy_in"), _in_head(capture))
+        # Not by the state: where nothing was tracked before, the first packet of an old connection is new to conntrack.
+        old = Rule((NOT_SYN, ("not_connmark", capture.mark.of_connections)), RETURN)
         rules += [Rule((REPLY,), RETURN), old, Rule((), ("jump", "in"))]
     found.append(Chain("pre", _families(capture, rules), ("filter", "prerouting")))
     if outbound:
-        found.append(
-            Chain("marked", (Rule((), ("connmark", capture.mark.of_connections)), Rule((), ("mark", capture.mark))))
-        )
-        found += _selected("out", "oif", outbound, ("jump", "marked"))
-        rules = [*_of_proxy(capture), Rule((("oif", ("lo",)),), RETURN), Rule((REPLY,), RETURN), old]
-        rules += [*_dns(capture, RETURN), Rule((), ("jump", "out"))]
-        found.append(Chain("out_hook", _families(capture, rules), ("route", "output")))
+        found += _outbound(outbound, capture)
     return found
+
+
+def _diverted(action):
+    """Return the rules for what a socket of the proxy has already.
+
+    A first packet is tproxy's: that knows what to do when an earlier connection had the same addresses and ports.
+    """
+    return [Rule((NOT_SYN, TRANSPARENT), action), Rule((("proto", "udp"), TRANSPARENT), action)]
+
+
+def _looped(outbound, capture):
+    """Return the chains, the last of them ``looped``, for what this host has sent and the mark has brought back.
+
+    A packet in the middle of a connection that conntrack sees for the first time is that of the proxy if a socket of
+    the proxy takes it: somebody has emptied the table. If not, the connection is older than the capture, or than any
+    tracking. The packet is on its way to this host, and cannot leave any more; but it is sent again, and then the mark
+    of its connection lets it go.
+    """
+    mine, old = ("connmark", capture.mark.of_connections), ("connmark", capture.mark.of_older)
+    rules = [*_diverted(("jump", "known")), Rule((NOT_SYN, ("not_connmark", mine[1])), ("jump", "older"))]
+    return [
+        _to_proxy("proxy_out", outbound, capture),
+        Chain("known", (Rule((), mine), Rule((), ("divert", capture.mark)))),
+        Chain("older", (Rule((), old), Rule((), DROP))),
+        Chain("looped", (*rules, Rule((), ("jump", "proxy_out")))),
+    ]
+
+
+def _outbound(outbound, capture):
+    """Return the chains that mark what this host sends, the last of them the one that the kernel asks."""
+    mine, tcp = capture.mark.of_connections, ("proto", "tcp")
+    firsts = [Rule((one,), ("connmark", mine)) for one in (SYN, ("proto", "udp"))]
+    found = [Chain("marked", (*firsts, Rule((), ("mark", capture.mark))))]
+    found += _selected("out", "oif", outbound, ("jump", "marked"))
+    rules = [*_of_proxy(capture), Rule((("oif", ("lo",)),), RETURN), Rule((REPLY,), RETURN)]
+    rules.append(Rule((NOT_SYN, ("in_connmark", capture.mark.of_older)), RETURN))
+    rules.append(Rule((tcp, ESTABLISHED, ("not_connmark", mine)), RETURN))
+    # What the proxy has stays with it, whatever is included by now.
+    rules.append(Rule((tcp, ESTABLISHED, ("in_connmark", mine)), ("jump", "marked")))
+    rules += [*_dns(capture, RETURN), Rule((), ("jump", "out"))]
+    return [*found, Chain("out_hook", _families(capture, rules), ("route", "output"))]
 
 
 def _nat(capture):
@@ -151,9 +186,14 @@ def _each_family(kind, networks, label, action):
 
 
 def _to_proxy(name, side, capture):
-    """Return the chain that hands a packet to the proxy; where there is none it is dropped, unless it may pass."""
-    rules = [Rule((), ("connmark", capture.mark.of_connections)), Rule((), ("tproxy", side.port, capture.mark))]
-    return Chain(name, tuple(rules if capture.bypass else [*rules, Rule((), DROP)]))
+    """Return the chain that hands a packet to the proxy; where there is none it is dropped, unless it may pass.
+
+    What passes is none of the proxy's connections, and is not marked as one: it goes on when a proxy comes.
+    """
+    mine = capture.mark.of_connections
+    if capture.bypass:
+        return Chain(name, (Rule((), ("tproxy", side.port, capture.mark, mine)),))
+    return Chain(name, (Rule((), ("connmark", mine)), Rule((), ("tproxy", side.port, capture.mark)), Rule((), DROP)))
 
 
 def _of_proxy(capture):

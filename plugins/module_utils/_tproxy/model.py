@@ -29,6 +29,11 @@ class Mark(NamedTuple):
         """
         return Mark(~self.value & self.mask, self.mask)
 
+    @property
+    def of_older(self):
+        """The value of connections from before the capture, where their own packets had to tell; unlike the others."""
+        return Mark(self.mask, self.mask)
+
 
 class Networks(NamedTuple):
     """Networks of both families, aggregated; each is a pair of the number of its address and the prefix length."""

@@ -11,7 +11,7 @@ import hashlib
 import itertools
 
 from . import networks
-from .chains import BROADCAST, ESTABLISHED, NOT_SYN, REPLY, TRANSPARENT, Chain, Rule, chains, label
+from .chains import BROADCAST, ESTABLISHED, NOT_SYN, REPLY, SYN, TRANSPARENT, Chain, Rule, chains, label
 
 PREFIX = "hct_"
 IN_RULES = 64  # networks up to which a list is rules; each costs every new connection a comparison
@@ -19,6 +19,7 @@ MULTIPORT = 15  # ports that one rule can name, a range counting two (iptables-e
 TABLES = {"filter": "mangle", "route": "mangle", "nat": "nat"}
 HOOKS = {"prerouting": "PREROUTING", "output": "OUTPUT"}
 WORDS = {
+    SYN: "-p tcp --syn",
     NOT_SYN: "-p tcp ! --syn",
     TRANSPARENT: "-m socket --transparent",
     REPLY: "-m conntrack --ctdir REPLY",
@@ -188,6 +189,7 @@ def _single(one):
         "proto": lambda: f"-p {value}",
         "local": lambda: f"-m addrtype {'' if value else '! '}--dst-type LOCAL",
         "mark": lambda: f"-m mark --mark {value}",
+        "in_connmark": lambda: f"-m connmark --mark {value}",
         "not_connmark": lambda: f"-m connmark ! --mark {value}",
         "cgroup": lambda: f"-m cgroup --path {value}",
     }[kind]()

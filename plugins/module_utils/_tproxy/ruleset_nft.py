@@ -6,12 +6,13 @@ Private to the collection; not a public interface.
 """
 
 from . import networks
-from .chains import BROADCAST, ESTABLISHED, NOT_SYN, REPLY, TRANSPARENT, chains, label
+from .chains import BROADCAST, ESTABLISHED, NOT_SYN, REPLY, SYN, TRANSPARENT, chains, label
 
 PREFIX = "hostcraft_tproxy_"
 # nft(8), standard priority names: mangle -150, dstnat -100. Numbers, for nft before 0.9.6 has no names in family inet.
 PRIORITIES = {"filter": -150, "route": -150, "nat": -100}
 WORDS = {
+    SYN: "tcp flags & (syn | ack) == syn",
     NOT_SYN: "tcp flags & (syn | ack) != syn",
     REPLY: "ct direction reply",
     BROADCAST: "meta pkttype { broadcast, multicast }",
@@ -99,6 +100,8 @@ def _plain(kind, one):
         return f"meta mark & {value.mask:#x} == {value.value:#x}"
     if kind == "not_connmark":
         return f"ct mark & {value.mask:#x} != {value.value:#x}"
+    if kind == "in_connmark":
+        return f"ct mark & {value.mask:#x} == {value.value:#x}"
     if kind == "cgroup":
         return 'socket cgroupv2 level {} "{}"'.format(value.count("/") + 1, value)
     return {
@@ -122,9 +125,10 @@ def _actions(action):
     if kind in ("mark", "connmark"):
         return [_set("meta" if kind == "mark" else "ct", values[0])]
     if kind == "tproxy":
-        port, mark = values
+        port, mark, *of_connection = values
+        sets = " ".join([_set("meta", mark), *(_set("ct", one) for one in of_connection)])
         return [
-            f"meta nfproto ipv{family} meta l4proto {{ tcp, udp }} tproxy {name} to :{port} {_set('meta', mark)} accept"
+            f"meta nfproto ipv{family} meta l4proto {{ tcp, udp }} tproxy {name} to :{port} {sets} accept"
             for family, name in ((4, "ip"), (6, "ip6"))
         ]
     if kind == "redirect":

@@ -60,7 +60,7 @@ table inet hostcraft_tproxy_web {
         meta l4proto udp socket transparent 1 socket wildcard 0 TO_PROXY
         iifname "lo" return
         ct direction reply return
-        meta l4proto tcp ct state established ct mark & 0xfff != 0xac6 return
+        tcp flags & (syn | ack) != syn ct mark & 0xfff != 0xac6 return
         jump in
     }
 }
@@ -94,7 +94,7 @@ IPTABLES = """\
 -A hct_web_pre -p udp -m socket --transparent -j hct_web_divert
 -A hct_web_pre -i lo -j RETURN
 -A hct_web_pre -m conntrack --ctdir REPLY -j RETURN
--A hct_web_pre -p tcp -m conntrack --ctstate ESTABLISHED -m connmark ! --mark 0xac6/0xfff -j RETURN
+-A hct_web_pre -p tcp ! --syn -m connmark ! --mark 0xac6/0xfff -j RETURN
 -A hct_web_pre -j hct_web_in
 COMMIT
 """
@@ -128,7 +128,7 @@ def test_names_stay_within_what_the_kernel_takes():
         inbound=dict(WEB["inbound"], cidrs=["10.0.0.0/8"]),
         outbound={"mode": "redirect", "port": 1, "cidrs": ["10.0.0.0/8"], "interfaces": ["eth0"]},
         proxy={"uids": ["1"]},
-        mark="0xffffffff",
+        mark="0xfffffffe",
         table=2**32 - 1,
         priority=32765,
         families=["ipv4", "ipv6"],
