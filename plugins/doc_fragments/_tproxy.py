@@ -214,7 +214,10 @@ options:
         description: The routing table that leads to this host, with mode V(tproxy). V(133) by default.
         type: int
       priority:
-        description: The priority of the rule that looks it up (C(ip-rule(8))), from 1 to 32765. V(133) by default.
+        description:
+          - The priority of the rule that looks it up (C(ip-rule(8))), from 1 to 32765. V(133) by default.
+          - A rule of somebody else that is asked before it is refused, unless it asks for another mark; what such a
+            rule meets would pass by the proxy.
         type: int
       ssh_ports:
         description:

@@ -97,7 +97,7 @@ print("ready", flush=True)
 for line in sys.stdin:
     print(json.dumps(list(map(asked, many))), flush=True)
 """
-# Has the kernel forget all connections: IPCTNL_MSG_CT_DELETE without attributes (linux/netfilter/nfnetlink_conntrack.h).
+# Has the kernel forget all connections: IPCTNL_MSG_CT_DELETE without attributes (nfnetlink_conntrack.h).
 FORGET = """
 import socket, struct
 with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12) as one:
@@ -393,9 +393,13 @@ def test_all_that_is_left_of_a_flushed_capture_is_removed(bare):
         ),
         (["rule", "add", "not", "fwmark", "0xca6c", "lookup", "51820", "pref", "99"], "as wg-quick (WireGuard) has it"),
         (["rule", "add", "from", "10.0.0.0/8", "lookup", "133", "pref", "98"], "from 10.0.0.0/8 lookup 133"),
+        (
+            ["rule", "add", "to", "10.9.2.0/24", "lookup", "main", "pref", "40"],
+            "'ip -4 rule' 40: from all to 10.9.2.0/24 lookup main (somebody else's; it is asked first",
+        ),
         (["route", "add", "192.0.2.0/24", "dev", "r0", "table", "133"], "a route in table 133: 192.0.2.0/24 dev r0"),
     ],
-    ids=["istio", "mark", "all", "table", "route"],
+    ids=["istio", "mark", "all", "table", "earlier", "route"],
 )
 def test_what_others_have_is_refused_with_its_owner(bare, argv, said):
     before = bare.state()

@@ -91,8 +91,12 @@ def foreign(routing, own, others, place):
         if rule.family not in routing.families or any(is_met(rule, one) for one in (routing, *own)):
             continue
         marked = rule.mark is not None and overlap(rule.mark, routing.mark)
-        if marked or rule.table == routing.table or _takes_all(rule, routing):
-            found.append(f"'ip {OPTIONS[rule.family]} rule' {rule.priority}: {rule.text} ({_owner(rule, others)})")
+        first = _comes_first(rule, routing)
+        if marked or rule.table == routing.table or first:
+            whose = _owner(rule, others)
+            if first and not marked and rule.table != routing.table:
+                whose += f"; it is asked first, and what it meets would pass by: {_way_past(rule)}"
+            found.append(f"'ip {OPTIONS[rule.family]} rule' {rule.priority}: {rule.text} ({whose})")
     for family in routing.families:
         for route in place.routes.get((family, routing.table), ()):
             if not is_local(route):
@@ -107,11 +111,19 @@ def foreign(routing, own, others, place):
     return list(dict.fromkeys(found))
 
 
-def _takes_all(rule, routing):
-    """Tell whether a rule is asked earlier and takes what has no mark of its own, as that of wg-quick does."""
-    inverted = rule.text.startswith("not from all fwmark")
-    everything = rule.text.startswith("from all lookup")
-    return rule.priority < routing.priority and rule.table != TABLES["local"] and (inverted or everything)
+def _comes_first(rule, routing):
+    """Tell whether a rule is asked earlier and may take packets with the mark of a capture, whatever else it asks for.
+
+    That of wg-quick takes what does not have its mark. What the local table leads to is here already.
+    """
+    earlier = rule.priority <= routing.priority and rule.table != TABLES["local"] and not rule.text.endswith(" nop")
+    return earlier and (rule.mark is None or overlap(rule.mark, routing.mark))
+
+
+def _way_past(rule):
+    if rule.priority > 1:
+        return f"choose a priority below {rule.priority} for the capture, or a later one for that rule"
+    return "give that rule a later priority"
 
 
 def _owner(rule, others):
