@@ -214,15 +214,19 @@ class Net:
 
     def state(self):
         """Return all of the router that a capture may change, as its own tools show it."""
-        filters = "".join(self.run("r", f"{one}-save") for one in ("iptables-legacy", "iptables-nft", "ip6tables-nft"))
+        programs = [f"{name}-{flavour}-save" for flavour in ("legacy", "nft") for name in ("iptables", "ip6tables")]
+        filters = "".join(self.run("r", one) for one in programs)
         tables = [line for line in self.run("r", "nft", "list", "tables").splitlines() if "inet" in line]
         ways = ["rule"], ["route", "show", "table", "all"]
         shown = [self.run("r", "ip", family, *way) for family in ("-4", "-6") for way in ways]
         # Routes of link-local addresses come when their test for duplicates has ended.
         routing = [[line for line in text.splitlines() if "fe80" not in line and "ff00" not in line] for text in shown]
         records = sorted(str(one) for one in Path("/run").glob(f"hostcraft-tproxy/netns-{self.name('r')}.*"))
+        # Tables with the chains that the kernel asks are made by whoever lists them; the others have no policy.
         kept = [line for line in filters.splitlines() if not line.startswith(("#", ":", "*", "COMMIT"))]
-        return tables + kept, routing, records, self.settings()
+        kept += [line.split()[0] for line in filters.splitlines() if line.startswith(":") and line.split()[1] == "-"]
+        sets = self.run("r", "ipset", "list", "-n").split()
+        return tables + kept + sets, routing, records, self.settings()
 
     def settings(self):
         """Return {name: value} of the settings of the router that captures depend on."""

@@ -373,6 +373,23 @@ def test_drift_is_seen_and_put_right(bare, backend):
         assert not bare.tproxy(TRANSPARENT, backend=backend)["changed"]
 
 
+def test_a_change_of_the_backend_that_was_killed_is_ended(bare):
+    """The new rules are there, and so are the old ones."""
+    from ansible_collections.hostcraft.linux.plugins.module_utils._tproxy import declare, host
+    from ansible_collections.hostcraft.linux.plugins.module_utils._tproxy.plan import plan
+
+    assert bare.tproxy(TRANSPARENT, backend="iptables_legacy")["changed"]
+    whole = bare.state()
+    assert bare.tproxy(TRANSPARENT, backend="nftables")["changed"]
+    wanted = declare.wanted(
+        {"captures": [dict(TRANSPARENT, netns=bare.name("r"))], "backend": "iptables_legacy"}, int, int
+    )
+    (capture, _release) = plan(wanted, host.observe(wanted)).steps
+    host.apply(capture)
+    assert bare.tproxy(TRANSPARENT)["steps"] == [f"release {bare.name('r')}/both: its rules in nftables"]
+    assert bare.state() == whole
+
+
 def test_all_that_is_left_of_a_flushed_capture_is_removed(bare):
     before = bare.state()
     assert bare.tproxy(TRANSPARENT)["changed"]
@@ -458,8 +475,13 @@ def test_half_of_a_change_is_taken_back(bare, tmp_path):
     setting = "net.ipv4.conf.all.src_valid_mark"
     value = bare.set(setting, 1)
     before = bare.state()
-    other = dict(TRANSPARENT, inbound=dict(TRANSPARENT["inbound"], ports=["9000"]), mark="0x5000/0xf000", table=134)
-    failed = bare.tproxy(TRANSPARENT, backend="iptables_legacy", env=environment, set_sysctls=True)
+    inbound = dict(
+        TRANSPARENT["inbound"], ports=["9000"], exclude_cidrs=[f"10.{number}.0.0/17" for number in range(70)]
+    )
+    other = dict(TRANSPARENT, inbound=inbound, mark="0x5000/0xf000", table=134)
+    failed = bare.tproxy(
+        dict(TRANSPARENT, inbound=inbound), backend="iptables_legacy", env=environment, set_sysctls=True
+    )
     assert "ambush" in failed["msg"]
     assert len(failed["undone"]) == 5, "the setting and the routing that came before"
     assert bare.state() == before
@@ -505,6 +527,15 @@ def test_thousands_of_networks(bare):
         assert IN in check_matrix(bare, many, backend)
     captures, _status = bare.info()
     assert len(captures[0]["inbound"]["exclude_cidrs"]) == len(OUTSIDE) + len(apart) + 1
+    # Whoever changes what is in a set changes what is captured.
+    (name,) = [one for one in bare.run("r", "ipset", "list", "-n").split() if "_4" in one]
+    whole = bare.run("r", "ipset", "save", name, "-sorted").splitlines()[1:]
+    for change in (["add", name, "10.9.2.2"], ["del", name, "172.16.0.0/29"]):
+        bare.run("r", "ipset", *change)
+    assert not bare.info()[1][0]["intact"]
+    (step,) = bare.tproxy(many, backend=BACKENDS[-1])["steps"]
+    assert step.startswith("repair ")
+    assert bare.run("r", "ipset", "save", name, "-sorted").splitlines()[1:] == whole
     # Shorter lists, whose old sets are gone afterwards.
     assert bare.tproxy(dict(TRANSPARENT, outbound=None), backend=BACKENDS[-1])["changed"]
     assert "hct_" not in bare.run("r", "ipset", "list", "-n")

@@ -12,7 +12,7 @@ import shutil
 from .._core import files
 from .._core.command import SYSTEM_PATH, run
 from .._core.reconcile import ReconcileError
-from . import chains, paths, ruleset_iptables, ruleset_nft
+from . import chains, paths, report, ruleset_iptables, ruleset_nft
 from .model import Found
 
 LONG = 60.0  # seconds that listing or loading may take
@@ -71,15 +71,15 @@ def has_ipset():
 
 def captures(netns):
     """Return {name: Found} of all captures whose rules are there, and whether iptables-legacy has rules of others."""
-    found = _of_nft(netns) if _which("nft") else {}
+    many = list(_of_nft(netns).items()) if _which("nft") else []
     legacy = False
     for backend, programs in installed().items():
         lines = {family: _lines(netns, program) for family, program in zip((4, 6), programs)}
-        found.update(_of_iptables(netns, backend, lines))
+        many += _of_iptables(netns, backend, lines).items()
         if backend == "iptables_legacy":
-            every = [line for many in lines.values() for _table, line in many]
+            every = [line for one in lines.values() for _table, line in one]
             legacy = any(line.startswith("-A ") and ruleset_iptables.PREFIX not in line for line in every)
-    return found, legacy
+    return report.together(many), legacy
 
 
 def list_rules(netns, backend, programs, name):
@@ -90,16 +90,26 @@ def list_rules(netns, backend, programs, name):
     return {family: _of_capture(many, name) for family, many in lines.items()}
 
 
-def digest(rules):
-    """Return what tells listed rules from others."""
-    return hashlib.sha256(saved_text(rules).encode()).hexdigest()
+def list_sets(netns, rules):
+    """Return {name: text that makes it anew} of the sets of ipset(8) that rules ask; nft lists them with the rules."""
+    every = [line for family in (4, 6) for _table, line in rules.get(family, ())]
+    names = {word for line in every for word in re.findall(r"--match-set (\S+)", line)}
+    return {word: run(paths.inside(netns, ["ipset", "save", word]), LONG) for word in names}
 
 
-def saved_text(rules):
+def digest(rules, sets):
+    """Return what tells listed rules, and what is in their sets, from others."""
+    return hashlib.sha256(saved_text(rules, sets).encode()).hexdigest()
+
+
+def saved_text(rules, sets):
     """Return listed rules as the script of a saved capture sees them: as text, line by line, sorted for iptables."""
     if 0 in rules:
         return rules[0]
-    return "".join(f"{family} {table} {line}\n" for family in (4, 6) for table, line in sorted(rules.get(family, ())))
+    lines = [f"{family} {table} {line}" for family in (4, 6) for table, line in sorted(rules.get(family, ()))]
+    for name in sorted(sets):
+        lines += sorted(line for line in sets[name].splitlines() if line.startswith("add "))
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _which(program):
@@ -120,7 +130,7 @@ def _of_nft(netns):
     for name in re.findall(rf"^table inet {ruleset_nft.PREFIX}(\S+)", shown, re.M):
         rules = list_rules(netns, "nftables", ("nft",), name)
         labels = [chains.read_label(text) for text in re.findall(r'comment "([^"]*)"', rules[0])]
-        found[name] = _found(netns, name, "nftables", labels, rules)
+        found[name] = _found(netns, name, "nftables", labels, (rules, {}))
     return found
 
 
@@ -132,11 +142,7 @@ def _of_iptables(netns, backend, lines):
         rules = {family: _of_capture(many, name) for family, many in lines.items()}
         every = [line for many in rules.values() for _table, line in many]
         labels = [chains.read_label(text) for line in every for text in re.findall(r'--comment "([^"]*)"', line)]
-        sets = {word for line in every for word in re.findall(r"--match-set (\S+)", line)}
-        one = _found(netns, name, backend, labels, rules)
-        found[name] = one._replace(
-            sets={word: run(paths.inside(netns, ["ipset", "save", word]), LONG) for word in sets}
-        )
+        found[name] = _found(netns, name, backend, labels, (rules, list_sets(netns, rules)))
     return found
 
 
@@ -144,11 +150,11 @@ def _of_capture(lines, name):
     return tuple(pair for pair in lines if f"{ruleset_iptables.PREFIX}{name}_" in pair[1])
 
 
-def _found(netns, name, backend, labels, rules):
+def _found(netns, name, backend, labels, listed):
     labels = [one for one in labels if one]
     seen = (files.read(paths.listing(netns, name)) or "").strip()
     known, routing = labels[0] if labels else ("", None)
-    return Found(backend, known, routing, digest(rules) == seen, files.read(paths.record(netns, name)), rules)
+    return Found(backend, known, routing, digest(*listed) == seen, files.read(paths.record(netns, name)), *listed)
 
 
 def _lines(netns, program):

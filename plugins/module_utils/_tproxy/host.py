@@ -221,7 +221,8 @@ def _carry_out(one):
         _run(one)
     elif isinstance(one, Record):
         rules = backends.list_rules(one.netns, one.backend, one.programs, one.name)
-        files.write(one.path, backends.digest(rules) + "\n", mode=0o600)
+        sets = backends.list_sets(one.netns, rules)
+        files.write(one.path, backends.digest(rules, sets) + "\n", mode=0o600)
     elif one.text is not None:
         files.write(one.path, one.text, mode=one.mode)
     elif os.path.exists(one.path):

@@ -144,7 +144,8 @@ class Found(NamedTuple):
     :ivar intact: whether its rules are those that were loaded, and nobody has changed them since.
     :ivar record: what was recorded of it, as text; None when that is lost.
     :ivar rules: what is there of it: {4 or 6: pairs of table and line} for iptables, {0: text} for nft.
-    :ivar sets: {family: text} that makes its sets of ipset(8) anew.
+    :ivar sets: {name: text that makes it anew} of its sets of ipset(8).
+    :ivar hidden: what other backends have of it: a change of the backend came to no end.
     """
 
     backend: Optional[str]
@@ -154,6 +155,18 @@ class Found(NamedTuple):
     record: Optional[str] = None
     rules: dict = {}
     sets: dict = {}
+    hidden: Tuple = ()
+
+    @property
+    def every(self):
+        """What each backend has of it."""
+        return (self._replace(hidden=()), *self.hidden)
+
+    def by(self, backend):
+        """Return the same, as that of a backend if that has any of it."""
+        every = self.every
+        first = next((one for one in every if one.backend == backend), every[0])
+        return first._replace(hidden=tuple(one for one in every if one is not first))
 
 
 class Place(NamedTuple):

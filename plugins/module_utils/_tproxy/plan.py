@@ -69,14 +69,16 @@ def _present(capture, wanted, state):
     backend = backend_of(capture, place, wanted.backend)
     refusals.backend_limits(capture, backend, place.has_ipset)
     found = place.found.get(capture.name)
+    found = found and found.by(backend)
     want = capture.routing
     if want:
         steps += [_route("add", capture.netns, capture.name, one, want) for one in routing.missing(want, place)]
     steps += _rules(capture, backend, place, found)
-    if found and found.backend and found.backend != backend:
-        steps.append(_release(capture.netns, capture.name, place, found))
-    if found and found.routing and found.routing != want:
-        steps += _unroute(capture, found.routing, place, want)
+    every = found.every if found else ()
+    others = [one for one in every if one.backend and one.backend != backend]
+    steps += [_release(capture.netns, capture.name, place, one) for one in others]
+    for old in _ways(every):
+        steps += _unroute(capture, old, place, want) if old != want else []
     if wanted.save:
         steps += _save(capture, backend, place, wanted, state)
     if not steps:
@@ -119,8 +121,10 @@ def _load(capture, backend, place, old):
         else:
             after, now = ruleset_iptables.delete(before), set()
         back = ruleset_iptables.restore(before, now)
-        made = ruleset_iptables.render_sets(ruleset_iptables.sets(capture, family), family)
-        pairs += [(_ipset(capture.netns, made), None)] if made else []
+        for name, many in sorted(ruleset_iptables.sets(capture, family).items()):
+            made = ruleset_iptables.render_sets({name: many}, family)
+            gone = _command(capture.netns, ["ipset", "destroy", name], may_fail=True)
+            pairs.append((_ipset(capture.netns, made), None if old and name in old.sets else gone))
         # All are read before one is loaded, so that a rule which one program does not know changes nothing.
         pairs += [(_restore(capture.netns, program, text, test=True), None) for text in after.values()]
         pairs += [_swap(capture.netns, program, after.get(table, ""), back.get(table, "")) for table in after]
@@ -160,22 +164,28 @@ def _absent(netns, name, wanted, state):
     place = state.places[netns]
     found, steps = place.found.get(name), []
     key = _key(netns, name)
-    if found and found.backend:
-        steps.append(_release(netns, name, place, found))
-    if found and found.routing:
-        steps += [_route("del", netns, name, one, found.routing) for one in routing.left(found.routing, place)]
+    every = found.every if found else ()
+    steps += [_release(netns, name, place, one) for one in every if one.backend]
+    last = len(steps) - 1
+    for old in _ways(every):
+        steps += [_route("del", netns, name, one, old) for one in routing.left(old, place)]
     path = paths.saved(wanted.save, name) if wanted.save else None
     if path and state.files.get(path) is not None:
         steps.append(Step("remove", path, "", ((Write(path, None), None),)))
     if found:
         gone = [(Write(one(netns, name), None), None) for one in (paths.record, paths.listing)]
-        if steps and steps[0].verb == "release":
-            steps[0] = steps[0]._replace(data=(*steps[0].data, *gone))
+        if last >= 0:
+            steps[last] = steps[last]._replace(data=(*steps[last].data, *gone))
         else:
             steps.append(Step("forget", key, "its record", tuple(gone)))
     if not steps:
         return Plan({}, {}, ())
     return Plan({key: _shown(found, place)}, {key: None}, tuple(steps))
+
+
+def _ways(every):
+    """Return the routings of what backends have of a capture, each once."""
+    return list(dict.fromkeys(one.routing for one in every if one.routing))
 
 
 def _unroute(capture, old, place, want):

@@ -66,7 +66,8 @@ def _refuse_no_loopback(capture, place):
 
 
 def _refuse_foreign(capture, place, others):
-    own = [one.routing for name, one in place.found.items() if one.routing and name not in others]
+    mine = [one for name, found in place.found.items() if name not in others for one in found.every]
+    own = [one.routing for one in mine if one.routing]
     found = routing.foreign(capture.routing, own, others, place)
     if found:
         raise ReconcileError(

@@ -104,6 +104,15 @@ def recorded(text):
     return found if isinstance(found, dict) else {}
 
 
+def together(many):
+    """Return {name: Found} of pairs; of those with the same name it is the one whose backend was recorded last."""
+    found = {}
+    for name, one in many:
+        before = found[name].every if name in found else ()
+        found[name] = one._replace(hidden=before).by(recorded(one.record).get("backend"))
+    return found
+
+
 def declared(many):
     """Return the captures of :class:`Found` ones, as far as they are recorded; users and groups are numbers there."""
     entries = map(_recorded_declaration, many)

@@ -105,16 +105,18 @@ def sets(capture, family):
 
 
 def set_name(name, family, many):
-    """Return the name of a set, at most 31 characters, after its content."""
+    """Return the name of a set, after its content; with ``_new`` at most 31 characters."""
     return f"{PREFIX}{name}_{family}{hashlib.sha256(repr(many).encode()).hexdigest()[:10]}"
 
 
 def render_sets(found, family):
-    """Return the text for ``ipset -exist restore``."""
+    """Return the text for ``ipset -exist restore``: each set in one go, also where one of the name is in use."""
     lines = []
     for name, many in sorted(found.items()):
-        lines.append(f"create {name} hash:net family {FAMILIES[family]} maxelem {max(len(many), 65536)}")
-        lines += [f"add {name} {networks.text(family, one)}" for one in many]
+        kind = f"hash:net family {FAMILIES[family]} maxelem {max(len(many), 65536)}"
+        lines += [f"create {name} {kind}", f"create {name}_new {kind}", f"flush {name}_new"]
+        lines += [f"add {name}_new {networks.text(family, one)}" for one in many]
+        lines += [f"swap {name}_new {name}", f"destroy {name}_new"]
     return "".join(f"{line}\n" for line in lines)
 
 

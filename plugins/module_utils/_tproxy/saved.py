@@ -58,6 +58,8 @@ def _listing(capture, programs):
     parts = [
         f"{program}-save | awk -v f={family} -v m={mine} '{AWK}' | sort" for family, program in zip((4, 6), programs)
     ]
+    names = [name for family in capture.families for name in ruleset_iptables.sets(capture, family)]
+    parts += [f"ipset save {name} | grep '^add ' | sort" for name in sorted(names)]
     return "{ " + "; ".join(parts) + "; }"
 
 

@@ -63,9 +63,12 @@ def carried_out(want, state):
             there = {0: "x"} if backend == "nftables" else {4: (), 6: ()}
             found[name] = Found(backend, *chains.read_label(label), True, record, there)
         elif step.verb == "record":
-            found[name] = found[name]._replace(record=step.data[0][0].text)
-        elif step.verb == "release" and step.detail.endswith(found[name].backend):
+            every = [one._replace(record=step.data[0][0].text) for one in found[name].every]
+            found[name] = every[0]._replace(hidden=tuple(every[1:]))
+        elif step.verb == "release":
+            every = [one for one in found[name].every if not step.detail.endswith(one.backend)]
             gone = [pair for pair in step.data if isinstance(pair[0], Write)]
+            found[name] = every[0]._replace(hidden=tuple(every[1:])) if every else None
             found.pop(name) if gone else None
         elif step.verb == "forget":
             found.pop(name)
@@ -147,6 +150,28 @@ def test_another_backend_is_made_before_the_old_one_goes():
     again = carried_out(want, state)
     assert again.places[None].found["web"].backend == "iptables_legacy"
     assert steps(wanted(WEB), again) == [], "auto keeps what is there"
+
+
+def test_a_change_of_the_backend_that_came_to_no_end_is_ended():
+    """Both have rules, by whichever the next task begins with."""
+    old, new = (
+        carried_out(wanted(WEB, backend=one), State({None: place()})).places[None]
+        for one in ("nftables", "iptables_legacy")
+    )
+    rules = {"nftables": old.found["web"], "iptables_legacy": new.found["web"]}
+    for recorded, other in (("nftables", "iptables_legacy"), ("iptables_legacy", "nftables")):
+        record = rules[recorded].record
+        both = report.together([("web", one._replace(record=record)) for one in rules.values()])
+        assert both["web"].backend == recorded
+        state = State({None: new._replace(found=both)})
+        assert [one.split(",")[0] for one in steps(wanted(WEB), state)] == [f"release web: its rules in {other}"]
+        assert steps(wanted(WEB), carried_out(wanted(WEB), state)) == []
+        want = wanted(WEB, backend=other)
+        verbs = [one.split(":")[0] for one in steps(want, state)]
+        assert verbs == ["record web", "release web"], "its rules are those already"
+        assert steps(want, carried_out(want, state)) == []
+        gone = [one.split(":")[0] for one in steps(wanted({"name": "web", "state": "absent"}), state)]
+        assert gone == ["release web", "release web", "delete rule of web", "delete route of web"]
 
 
 def test_what_is_absent_goes_rules_first():
