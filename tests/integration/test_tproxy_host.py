@@ -47,6 +47,9 @@ def test_the_tasks_own_connection(uncaptured):
         (TPROXY, {"captures": [SAFE], "confirm_timeout": 15}, True),
         (TPROXY, {"captures": [SAFE], "confirm_timeout": 15}, False),
     )
+    # sudo does not hand on by which connection it came.
+    lowly = host.module(TPROXY, {"captures": [swallow]}, ansible_user="ops", ansible_become=True)
+    assert lowly["msg"].partition(" from ")[0] == unguarded["msg"].partition(" from ")[0]
     assert "it takes the ssh connection from" in unguarded["msg"]
     assert "set confirm_timeout so that the host takes the change back by itself" in unguarded["msg"]
     assert cut["failed"]

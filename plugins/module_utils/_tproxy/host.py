@@ -12,6 +12,7 @@ import re
 
 from .._core import files, guard
 from .._core.command import run
+from .._core.connection import ssh_connection
 from .._core.reconcile import ReconcileError
 from . import backends, paths, proxies, report, routing, sysctls
 from .model import Command, Found, Place, Record, State
@@ -170,9 +171,9 @@ def _dead_ends(netns, links, named):
 
 
 def _connection():
-    """Return client, server and port of the ssh connection that the task came by (ssh(1), SSH_CONNECTION)."""
-    words = os.environ.get("SSH_CONNECTION", "").split()
-    return (words[0], words[2], int(words[3])) if len(words) == 4 else None
+    """Return client, server and port of the ssh connection that the task came by."""
+    found = ssh_connection()
+    return found and (found.client, found.server, found.server_port)
 
 
 def apply(step):

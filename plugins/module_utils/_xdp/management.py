@@ -5,14 +5,12 @@
 Private to the collection; not a public interface.
 """
 
-import os
-from contextlib import suppress
 from socket import AF_INET, AF_INET6, inet_pton
 
+from .._core.connection import ssh_connection
 from . import rtnetlink
 from .packets import Session
 
-VARIABLE = "SSH_CONNECTION"  # ssh(1): client address and port, server address and port
 # Devices whose IFLA_LINK is what they stand on; a veth's is its peer.
 STANDS_ON = ("vlan", "macvlan", "ipvlan", "macvtap", "ipvtap")
 
@@ -22,16 +20,16 @@ def sessions(name):
 
     Empty when the task runs over no SSH, or its packets do not come through this interface.
     """
-    text = connection()
-    if text is None:
+    found = ssh_connection()
+    if found is None:
         return ()
-    client, client_port, server, server_port = text.split()
+    client, client_port, server, server_port = found
     version = 6 if ":" in client else 4
     source, destination = _packed(client), _packed(server)
     if version == 6 and source[:12] == bytes(10) + b"\xff\xff":  # RFC 4291: a mapped IPv4 address
         version, source, destination = 4, source[12:], destination[12:]
     session = Session(
-        client, int(client_port), server, int(server_port), version,
+        client, client_port, server, server_port, version,
         int.from_bytes(source, "big"), int.from_bytes(destination, "big"),
     )  # fmt: skip
     known = {one.ifindex: one for one in rtnetlink.interfaces()}
@@ -42,25 +40,6 @@ def sessions(name):
         if known[reached].name == name
     }
     return tuple(session._replace(vlan=tag) for tag in sorted(tags))
-
-
-def connection():
-    """Return the value of SSH_CONNECTION here or, since sudo does not hand it on, of the nearest parent that has it."""
-    if os.environ.get(VARIABLE):
-        return os.environ[VARIABLE]
-    pid = os.getppid()
-    while pid > 1:
-        with suppress(OSError), open(f"/proc/{pid}/environ", "rb") as stream:
-            for entry in stream.read().split(b"\0"):
-                key, _equals, value = entry.partition(b"=")
-                if key == VARIABLE.encode() and value.strip():
-                    return value.decode()
-        try:
-            with open(f"/proc/{pid}/stat") as stream:
-                pid = int(stream.read().rpartition(")")[2].split()[1])
-        except OSError:
-            return None
-    return None
 
 
 def _below(known, index, tag):
@@ -77,5 +56,4 @@ def _below(known, index, tag):
 
 
 def _packed(text):
-    text = text.partition("%")[0]
     return inet_pton(AF_INET6 if ":" in text else AF_INET, text)

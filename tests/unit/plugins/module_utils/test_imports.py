@@ -11,7 +11,7 @@ from ansible_collections.hostcraft.linux.plugins.module_utils import _core
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(_core.__file__ or _core.__path__[0] + "/x")))
 # What touches the system, by domain; everything else in a domain is pure.
 IO_FILES = {
-    "_core": {"command.py", "files.py", "guard.py", "watchdog.py"},
+    "_core": {"command.py", "connection.py", "files.py", "guard.py", "watchdog.py"},
     "_boot": {"host.py", "procfs.py", "tools.py"},
     "_endpoints": {
         "duplicates.py",
