@@ -30,7 +30,8 @@ options:
       netns:
         description:
           - The network namespace, by the name that C(ip-netns(8)) has for it or by a path such as
-            V(/proc/4711/ns/net); without it, that of the host.
+            V(/proc/4711/ns/net); without it, that of the host. Give a namespace always in the same way.
+          - A container that shares the namespace of the host has that, and is refused.
           - With O(captures[].state=absent) it may be gone already.
         type: str
       preset:

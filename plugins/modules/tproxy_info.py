@@ -100,7 +100,8 @@ OPTIONS = dict(argument_spec=dict(netns=dict(type="list", elements="str", defaul
 def main():
     module = AnsibleModule(**compose(OPTIONS))
     with reported(module):
-        places = {netns: host.look(netns) for netns in (None, *module.params["netns"])}
+        asked = map(declare.namespace, module.params["netns"])
+        places = {netns: host.look(netns) for netns in (None, *asked)}
         found = survey.survey(places, lambda entry: declare.capture(entry, host.uid_of, host.gid_of))
     module.exit_json(changed=False, **found)
 

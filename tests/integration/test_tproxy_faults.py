@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from tests.integration import modules
 from tests.integration.captured import APP, IN, OUT, OUT_R, OUTSIDE, PROXY_USER, THERE, Net
 from tests.integration.netns import Box
 from tests.integration.test_tproxy import BACKENDS, MIXED, REDIRECT, TRANSPARENT, check_matrix
@@ -393,6 +394,10 @@ def test_a_change_of_the_backend_that_was_killed_is_ended(bare):
 def test_all_that_is_left_of_a_flushed_capture_is_removed(bare):
     before = bare.state()
     assert bare.tproxy(TRANSPARENT)["changed"]
+    again = modules.module("tproxy", captures=[dict(TRANSPARENT, netns=f"/run/netns/{bare.name('r')}")])
+    assert again["changed"] is False, "by its path it is the same"
+    own = modules.module("tproxy", captures=[dict(TRANSPARENT, netns="/proc/self/ns/net")])
+    assert "netns '/proc/self/ns/net' is the network namespace of the host itself" in own["msg"]
     bare.run("r", "nft", "delete", "table", "inet", "hostcraft_tproxy_both")
     gone = bare.tproxy({"name": "both", "state": "absent"})
     assert gone["changed"]
@@ -497,8 +502,6 @@ def test_half_of_a_change_is_taken_back(bare, tmp_path):
 def test_a_namespace_that_is_gone_leaves_nothing(bare):
     bare.run("r", "ip", "netns", "add", f"{bare.mark}x")
     entry = dict(TRANSPARENT, netns=f"{bare.mark}x")
-    from tests.integration import modules
-
     refused = modules.module("tproxy", captures=[entry])
     assert f"bring it up: nsenter --net=/run/netns/{bare.mark}x -- ip link set lo up" in refused["msg"]
     bare.run("r", "ip", "-n", f"{bare.mark}x", "link", "set", "lo", "up")

@@ -35,7 +35,7 @@ def wanted(params, uid_of, gid_of):
                 raise ReconcileError(
                     f"it becomes part of names of rules; use up to {NAME} of a-z and 0-9, a letter first"
                 )
-            place = (entry.get("netns"), name)
+            place = (namespace(entry.get("netns")), name)
             if place in seen:
                 raise ReconcileError("it is declared twice for the same network namespace; leave out one of them")
             seen.add(place)
@@ -78,7 +78,7 @@ def capture(entry, uid_of, gid_of):
         raise ReconcileError(f"priority: {priority} is not from 1 to {LAST_PRIORITY}, before the main table's")
     found = Capture(
         entry["name"],
-        whole.get("netns"),
+        namespace(whole.get("netns")),
         _side(whole, "inbound"),
         _side(whole, "outbound"),
         _dns(whole),
@@ -92,6 +92,19 @@ def capture(entry, uid_of, gid_of):
     )
     _check(found, whole["allow_loop"])
     return found
+
+
+def namespace(text):
+    """Return how a network namespace is called here: what has a name is the same by its path. None stays None."""
+    if text is None:
+        return None
+    if not re.match(r"(/[^/\s]+)+\Z|[^/\s]+\Z", text) or text in (".", ".."):
+        raise ReconcileError(
+            f"netns: '{text}' is no name as ip-netns(8) has it, and no path that begins with '/' such as "
+            "/proc/4711/ns/net"
+        )
+    named = re.match(r"/(?:var/)?run/netns/([^/]+)\Z", text)
+    return named.group(1) if named else text
 
 
 def _check(one, allow_loop):

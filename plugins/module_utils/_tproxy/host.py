@@ -62,11 +62,21 @@ def look(netns):
     """
     if not _exists(netns):
         raise ReconcileError(_no_namespace(netns))
+    _refuse_own(netns)
     return _place(netns, ())
 
 
 def _exists(netns):
     return netns is None or os.path.exists(paths.namespace(netns))
+
+
+def _refuse_own(netns):
+    """Refuse another name for the namespace of the task: its captures would get past what is seen to there."""
+    if netns is not None and os.path.samefile(paths.namespace(netns), "/proc/self/ns/net"):
+        raise ReconcileError(
+            f"netns '{netns}' is the network namespace of the host itself, as the containers that share it have it; "
+            "leave netns out"
+        )
 
 
 def _no_namespace(netns):
@@ -76,6 +86,7 @@ def _no_namespace(netns):
 def _observed(netns, wanted):
     captures = [one for one in wanted.captures if one.netns == netns]
     if _exists(netns):
+        _refuse_own(netns)
         return _place(netns, captures)
     if captures:
         raise ReconcileError(f"capture '{captures[0].name}': {_no_namespace(netns)}")

@@ -5,13 +5,19 @@
 Private to the collection; not a public interface.
 """
 
+import re
+
 RECORDS = "/run/hostcraft-tproxy"  # gone with the rules when the machine goes down
 SYSCTL_D = "/etc/sysctl.d/90-hostcraft-tproxy.conf"
 
 
 def place(netns):
-    """Return the word for a namespace in the names of its records; None is the task's own."""
-    return "host" if netns is None else "netns-" + netns.strip("/").replace("/", "-").replace(".", "-")
+    """Return the word for a namespace in the names of its records, another one for each; None is the task's own."""
+    return "host" if netns is None else "netns-" + re.sub(r"[^A-Za-z0-9_-]", _quoted, netns)
+
+
+def _quoted(match):
+    return "".join(f"%{byte:02X}" for byte in match.group().encode())
 
 
 def record(netns, name):

@@ -6,7 +6,7 @@ import ipaddress
 
 import pytest
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError
-from ansible_collections.hostcraft.linux.plugins.module_utils._tproxy import declare, networks, ports, report
+from ansible_collections.hostcraft.linux.plugins.module_utils._tproxy import declare, networks, paths, ports, report
 from ansible_collections.hostcraft.linux.plugins.module_utils._tproxy.model import ALL_PORTS, Mark
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -61,6 +61,7 @@ def capture(**options):
         ),
         ({"name": "Web", "inbound": INBOUND}, "use up to 10 of a-z and 0-9"),
         ({"name": "elevenchars", "inbound": INBOUND}, "use up to 10 of a-z and 0-9"),
+        ({"inbound": INBOUND, "netns": "run/netns/x"}, "netns: 'run/netns/x' is no name as ip-netns(8) has it"),
         ({"inbound": INBOUND, "families": []}, "name at least one of ipv4 and ipv6"),
     ],
 )
@@ -76,6 +77,17 @@ def test_a_name_is_declared_once_in_a_namespace():
     with pytest.raises(ReconcileError, match="declared twice"):
         declare.wanted({"captures": [entry, dict(entry, state="absent")]}, number, number)
     declare.wanted({"captures": [entry, dict(entry, netns="blue")]}, number, number)
+
+
+def test_a_namespace_is_the_same_by_its_name_and_by_its_path():
+    assert {capture(inbound=INBOUND, netns=one).netns for one in ("n1", "/run/netns/n1", "/var/run/netns/n1")} == {"n1"}
+    assert capture(inbound=INBOUND, netns="/proc/7/ns/net").netns == "/proc/7/ns/net"
+    entry = {"name": "web", "inbound": INBOUND, "netns": "n1"}
+    with pytest.raises(ReconcileError, match="declared twice"):
+        declare.wanted({"captures": [entry, dict(entry, netns="/run/netns/n1")]}, number, number)
+    names = [None, "a.b", "a-b", "a/b", "/a/b", "a_b", "a%2Eb", "host", "ä"]
+    assert len({paths.place(one) for one in names}) == len(names)
+    assert not [one for one in names if set("./") & set(paths.place(one))]
 
 
 def test_a_capture_of_a_namespace_cannot_be_saved():
