@@ -189,7 +189,8 @@ options:
           cgroups:
             description:
               - Control groups (version 2) that the proxy runs in, such as V(system.slice/envoy.service). They must be
-                there when the rules are loaded; a service that starts again is in a new one, its slice stays.
+                there when the rules are loaded; a service that starts again is in a new one, its slice stays. At boot
+                the script of O(save) makes them.
               - C(nft) looks for them below C(/sys/fs/cgroup). Where version 2 is mounted elsewhere (a host with both
                 versions), use O(backend=iptables).
             type: list

@@ -8,6 +8,7 @@ Private to the collection; not a public interface.
 from . import paths, report, routing, ruleset_iptables, ruleset_nft
 
 END = "HOSTCRAFT_END"
+CGROUPS = "/sys/fs/cgroup"
 # Of what iptables-save prints: the chains and rules of one capture, each with its family and table.
 AWK = "/^[*]/ { t = substr($1, 2) } index($0, m) && /^:/ { print f, t, $1 } index($0, m) && /^-A / { print f, t, $0 }"
 
@@ -21,6 +22,8 @@ def script(capture, backend, place):
         f"PATH={'/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin'} LC_ALL=C",
         f"mkdir -p -m 755 {paths.RECORDS}",
     ]
+    # Rules name a control group that is there. This early its slice is not, and takes over what it finds.
+    lines += [f"mkdir -p '{CGROUPS}/{one}' 2>/dev/null || :" for one in capture.proxy.cgroups]
     want = capture.routing
     if want:
         for family in want.families:

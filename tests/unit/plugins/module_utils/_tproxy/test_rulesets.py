@@ -262,3 +262,7 @@ def test_a_saved_capture_is_a_script_that_can_run_again():
     text = saved.script(capture(), "iptables_legacy", Place(legacy))
     assert "iptables-legacy -w 5 -t mangle -D PREROUTING -j hct_web_pre 2>/dev/null || :" in text
     assert "ip6tables-legacy-restore" not in text
+    text = saved.script(capture(proxy={"cgroups": ["proxies.slice/own"]}), "nftables", Place({"nftables": ("nft",)}))
+    lines = text.splitlines()
+    made = lines.index("mkdir -p '/sys/fs/cgroup/proxies.slice/own' 2>/dev/null || :")
+    assert lines.index("set -e") < made < lines.index("nft -f - <<'HOSTCRAFT_END'")
