@@ -135,7 +135,7 @@ options:
   save:
     description:
       - A directory in which the declaration is kept, with a program C(apply) that makes the same again and needs
-        nothing of Ansible. What was kept before and is not named stays. The role
+        nothing of Ansible. What was kept before and is not named stays, O(forwarding=set) as well. The role
         P(hostcraft.linux.routed_endpoints#role) has it run at boot.
     type: path
 seealso:

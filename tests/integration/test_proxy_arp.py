@@ -430,6 +430,7 @@ def test_it_is_made_again_at_boot_by_the_same_code(host):
     host.proxy_arp(save=where, endpoints=[more, dict(WEB1, state="absent")])
     kept = json.loads(host.run("cat", f"{where}/definition.json"))
     assert [one["name"] for one in kept["endpoints"]] == ["more", "web2"]
+    assert kept["forwarding"] == "set", "this task has not said so, but the next boot needs it as the first one did"
     host.proxy_arp(save=where, purge=True)
     assert host.run("sh", "-c", f"test -e {where} || echo gone") == "gone\n"
     assert host.state() == before

@@ -98,6 +98,9 @@ def _merged(old, save):
     if not kept["endpoints"] and not kept["proxies"]:
         return None
     kept.update({key: save.params[key] for key in OPTIONS})
+    # What is kept of an earlier task may need it; that this one found it on, or has no need of it, is not to say off.
+    if before.get("forwarding") == "set":
+        kept["forwarding"] = "set"
     return json.dumps(kept, indent=2, sort_keys=True) + "\n"
 
 

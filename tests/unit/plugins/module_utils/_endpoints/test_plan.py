@@ -141,16 +141,19 @@ def saving(kernel, params):
 
 def test_what_is_kept_adds_up_and_goes_with_the_last():
     kernel = Kernel()
-    kept = saving(kernel, filled([A], [{"interface": "eth0", "addresses": ["10.65.0.1"]}]))
+    kept = saving(kernel, filled([A], [{"interface": "eth0", "addresses": ["10.65.0.1"]}], forwarding="set"))
     assert kept["proxies"] == [{"interface": "eth0", "addresses": ["10.65.0.1"]}]
     kept = saving(kernel, filled([B, dict(A, state="absent")]))
     assert [one["name"] for one in kept["endpoints"]] == ["b"]
+    assert kept["forwarding"] == "set", "what is kept needs it, whatever a later task says"
     text = base64.b64decode(kernel.files["/d/definition.json"]).decode()
     at_boot = declare.wanted(definition.params(text))
     assert (at_boot.missing, at_boot.endpoints[0].name, at_boot.proxies[0].interface) == ("remove", "b", "eth0")
     off = [{"interface": "eth0", "addresses": ["10.65.0.1"], "state": "absent"}]
     assert saving(kernel, filled([dict(B, state="absent")], off)) is None
     assert set(kernel.files.values()) == {None}
+    assert saving(kernel, filled([A], forwarding="set"))["forwarding"] == "set"
+    assert saving(kernel, filled([B], purge=True))["forwarding"] == "check", "nothing is kept of what needed it"
     with pytest.raises(ReconcileError, match="cannot be read"):
         definition.params("{}")
 
