@@ -37,10 +37,13 @@ options:
       preset:
         description:
           - What the capture has unless it is said otherwise.
-          - V(istio_sidecar) is what Istio sets up for a sidecar. Inbound TCP goes to port 15006 but for ports 22,
-            15008, 15020, 15021 and 15090, outbound TCP to port 15001, both by V(redirect), and not that of uid or gid
-            1337. What the proxy sends to an address of its own host goes to port 15006 as well, unless it comes from
-            127.0.0.6 or ::6. The mark is 1337 without a mask, the table 133.
+          - V(istio_sidecar) is what Istio sets up for a sidecar. Inbound TCP goes to port 15006 but for ports 15008,
+            15020, 15021 and 15090, outbound TCP to port 15001, both by V(redirect), and not that of uid or gid 1337.
+            What uid 1337 sends to an address of its own host goes to port 15006 as well, but for port 15008, and
+            unless it comes from 127.0.0.6 or ::6. The mark is 1337 without a mask, the table 133.
+          - Unlike Istio it leaves out port 22 of this host, which O(captures[].ssh_ports=[]) takes in, and what a
+            neighbour sends to 127.0.0.0/8. The address ::6, which Istio adds to the loopback for IPv6, is for whoever
+            starts the proxy.
         type: str
         choices: [istio_sidecar]
       families:
@@ -109,7 +112,8 @@ options:
             description:
               - Whether what the proxy itself sends to an address of its host goes to the inbound port, so that an
                 application is reached through its proxy also by the application beside it. For mode V(redirect), and
-                only for a proxy that is known by uid or gid.
+                only for a proxy that is known by uid. As in Istio's rules, port 15008 is left out, and with
+                O(captures[].dns) port 53.
             type: bool
       outbound:
         description: What the programs of this host send, but for what stays on this host.

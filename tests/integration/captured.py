@@ -152,9 +152,9 @@ class Net:
         return [sys.executable, str(FLOWS), "serve", ",".join(map(str, PORTS)), *every]
 
     @staticmethod
-    def as_user(user, rights=READ):
-        """Return what runs a command as a user and a group of the same number."""
-        user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+    def as_user(user, rights=READ, group=None):
+        """Return what runs a command as a user, and as a group of the same number unless another is given."""
+        user = ["setpriv", f"--reuid={user}", f"--regid={group or user}", "--clear-groups"]
         return [*user, f"--inh-caps={rights}", f"--ambient-caps={rights}"]
 
     def argv(self, place, *command):
@@ -248,11 +248,11 @@ class Net:
         found = [None] * len(flows)
         senders = {}
         for number, flow in enumerate(flows):
-            sender = ("c", None, "") if flow.way == "in" else ("r", flow.uid, flow.cgroup)
+            sender = ("c", 0, 0, "") if flow.way == "in" else ("r", flow.uid, flow.gid, flow.cgroup)
             senders.setdefault(sender, []).append(number)
         running = []
-        for (place, uid, group), numbers in senders.items():
-            user = [*self.groups.as_member(group), *self.as_user(uid)] if uid else ()
+        for (place, uid, gid, group), numbers in senders.items():
+            user = [*self.groups.as_member(group), *self.as_user(uid, group=gid)] if uid else ()
             argv = self.argv(place, *user, sys.executable, str(FLOWS), "call")
             process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             told = [dict(flows[one]._asdict(), patience=0.6 if flows[one] in lost else 20.0) for one in numbers]

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``tproxy`` with real traffic, in network namespaces of its own: client - router with the proxy - server."""
 
+import itertools
 import sys
 
 import pytest
@@ -10,6 +11,7 @@ from ansible_collections.hostcraft.linux.plugins.module_utils._tproxy.verdict im
 from tests.integration import istio
 from tests.integration.captured import (
     APP,
+    CLIENT,
     DNS,
     FLOWS,
     HERE,
@@ -255,6 +257,32 @@ def test_a_second_run_leaves_the_counters(bare, backend):
     assert lines[0] == lines[1]
 
 
+# Ports, users and groups: a question to a name server, and either half of the proxy's name.
+PEOPLE = [(53, PROXY_USER, PROXY_USER), *((8080, uid, gid) for uid in (APP, PROXY_USER) for gid in (APP, PROXY_USER))]
+
+
+def test_istios_preset_says_of_every_port_and_user_what_istios_rules_say():
+    capture, wrong, kinds = {"name": "both", "preset": "istio_sidecar", "ssh_ports": []}, [], set()
+    for family, proto, port in itertools.product((4, 6), ("tcp", "udp"), (22, 53, 8080, 15008, 15020, 15021, 15090)):
+        here, local = HERE[family][0], {4: "127.0.0.1", 6: "::1"}[family]
+        flows = [Flow("in", proto, CLIENT[family], here, port, "r0", to_host=True)]
+        for uid, gid in itertools.product((APP, PROXY_USER), repeat=2):
+            far = Flow("out", proto, ROUTER[family], THERE[family][0], port, "r1", uid=uid, gid=gid)
+            near = far._replace(source=here, destination=here, interface="lo", to_host=True)
+            passed = near._replace(source={4: "127.0.0.6", 6: "::6"}[family])
+            flows += [far, near, passed, near._replace(source=local, destination=local)]
+        said = [(flow, expected(capture, flow), istio.becomes(flow)) for flow in flows]
+        wrong += [one for one in said if one[1] != one[2]]
+        kinds |= {one[2] for one in said}
+    assert not wrong, f"{len(wrong)} differ: {wrong[:4]}"
+    assert kinds == {IN, OUT, DIRECT}
+    # What the preset leaves alone beyond that, and with questions to name servers what Istio leaves as well.
+    login = Flow("in", "tcp", CLIENT[4], HERE[4][0], 22, "r0", to_host=True)
+    assert expected(dict(capture, ssh_ports=["22"]), login) == DIRECT
+    asks = Flow("out", "tcp", HERE[4][0], HERE[4][0], 53, "lo", to_host=True, uid=PROXY_USER)
+    assert (expected(capture, asks), expected(dict(capture, dns={"port": DNS}), asks)) == (IN, DIRECT)
+
+
 def test_istios_preset_means_what_istios_rules_mean(bare):
     bare.stop_proxy()
     # Envoy calls the application beside it from an address that the rules know; the one of IPv6 has to be made.
@@ -265,9 +293,9 @@ def test_istios_preset_means_what_istios_rules_mean(bare):
     flows = [flow for flow in matrix() if flow.proto == "tcp" and flow.destination not in OUTSIDE]
     # The host's own addresses, called by its programs: the application's directly, the proxy's by the inbound port.
     for family in (4, 6):
-        for uid in (APP, PROXY_USER):
-            own = Flow("out", "tcp", HERE[family][0], HERE[family][0], 8080, "lo", to_host=True, uid=uid, gid=uid)
-            flows.append(own)
+        for port, uid, gid in PEOPLE:
+            own = Flow("out", "tcp", HERE[family][0], HERE[family][0], port, "lo", to_host=True, uid=uid, gid=gid)
+            flows += [own, own._replace(source=ROUTER[family], destination=THERE[family][0], interface="r1")]
     try:
         for family, text in istio.redirect().items():
             bare.run("r", f"{family}-legacy-restore", "--noflush", text=text)
@@ -277,7 +305,7 @@ def test_istios_preset_means_what_istios_rules_mean(bare):
             for family in istio.redirect():
                 for flag in ("-F", "-X"):
                     bare.run("r", f"{family}-legacy", "-t", "nat", flag)
-        assert [expected(capture, flow) for flow in flows] == theirs
+        assert [expected(capture, flow) for flow in flows] == theirs == [istio.becomes(flow) for flow in flows]
         for backend in BACKENDS:
             assert not bare.tproxy(capture, backend=backend)["failed"]
             ours = [became(*one, transparent=()) for one in answered(bare, flows)]

@@ -10,7 +10,7 @@ Private to the collection; not a public interface.
 import hashlib
 from typing import NamedTuple, Optional, Tuple
 
-from .model import ALL_PORTS, Mark, Routing
+from .model import ALL_PORTS, SPARED_BY_HAIRPIN, Mark, Routing
 
 VERSION = 1  # of the rules that are made of a declaration
 LABEL = "hostcraft.linux.tproxy"
@@ -120,9 +120,8 @@ def _nat(capture):
         found.append(Chain("nat_pre", _families(capture, rules), ("nat", "prerouting")))
     rules = []
     if inbound and inbound.hairpin:
-        found.append(_hairpin(inbound))
-        owners = [("uid", capture.proxy.uids), ("gid", capture.proxy.gids)]
-        rules += [Rule((("oif", ("lo",)), owner), ("jump", "hairpin")) for owner in owners if owner[1]]
+        found.append(_hairpin(inbound, capture.dns))
+        rules.append(Rule((("oif", ("lo",)), ("uid", capture.proxy.uids)), ("jump", "hairpin")))
     if outbound or capture.dns:
         rules += _of_proxy(capture)
         lo = [Rule((("oif", ("lo",)),), RETURN)]
@@ -218,11 +217,15 @@ def _dns(capture, action):
     ]
 
 
-def _hairpin(inbound):
-    """Return the chain for what the proxy sends to an address of its own host, as Istio has it."""
+def _hairpin(inbound, dns):
+    """Return the chain for what the proxy's user sends to an address of its own host, as Istio has it.
+
+    Istio's rules for the group come after those that have let go all other users.
+    """
     rules = _each_family("src", inbound.exclude_sources, "in_source", RETURN)
     rules += [Rule((("dst", family, LOOPBACK[family], "loopback"),), RETURN) for family in (4, 6)]
-    rules.append(Rule((("dport", "tcp", ((53, 53), (15008, 15008))),), RETURN))
+    spared = tuple((port, port) for port in SPARED_BY_HAIRPIN[bool(dns)])
+    rules.append(Rule((("dport", "tcp", spared),), RETURN))
     rules.append(Rule((("proto", "tcp"),), ("redirect", inbound.port)))
     return Chain("hairpin", tuple(rules))
 

@@ -118,8 +118,8 @@ def _check(one, allow_loop):
             "proxy's own traffic is known by: proxy.uids, proxy.gids, proxy.marks or proxy.cgroups; or set allow_loop "
             "if no proxy of this host sends anything that is captured"
         )
-    if one.inbound and one.inbound.hairpin and not (one.proxy.uids or one.proxy.gids):
-        raise ReconcileError("inbound.hairpin is for what the proxy sends; give proxy.uids or proxy.gids")
+    if one.inbound and one.inbound.hairpin and not one.proxy.uids:
+        raise ReconcileError("inbound.hairpin is for what the proxy's user sends; give proxy.uids")
     if one.inbound and one.inbound.hairpin and one.inbound.mode != "redirect":
         raise ReconcileError("inbound.hairpin works with inbound.mode redirect only; set it to false")
     for mark in one.proxy.marks:

@@ -8,6 +8,9 @@ Private to the collection; not a public interface.
 from typing import NamedTuple, Optional, Tuple
 
 ALL_PORTS = ((0, 65535),)
+# By whether questions to name servers are captured: those of the proxy are not for the application (Istio's run.go).
+# The other port is that of Istio's tunnel, which the proxy takes by itself.
+SPARED_BY_HAIRPIN = {False: (15008,), True: (53, 15008)}
 LOOPBACK = 1 << 16  # added to the port of who listens at an address of the loopback alone
 
 

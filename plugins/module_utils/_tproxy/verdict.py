@@ -8,6 +8,7 @@ Private to the collection; not a public interface.
 from typing import NamedTuple, Tuple
 
 from . import networks, ports
+from .model import SPARED_BY_HAIRPIN
 
 DIRECT, DROPPED, REFUSED = "direct", "dropped", "refused"
 
@@ -97,13 +98,12 @@ def is_of_proxy(proxy, flow):
 def _is_hairpin(capture, flow):
     """Tell whether the proxy calls an address of its own host, by which the application is to be reached."""
     loopback = flow.destination in {"::1", "127.0.0.1"}
-    by_user = flow.uid in capture.proxy.uids or flow.gid in capture.proxy.gids
     return (
-        by_user
+        flow.uid in capture.proxy.uids
         and flow.interface == "lo"
         and flow.proto == "tcp"
         and not loopback
-        and flow.port not in (53, 15008)
+        and flow.port not in SPARED_BY_HAIRPIN[bool(capture.dns)]
         and not networks.contain(capture.inbound.exclude_sources, flow.source)
     )
 

@@ -53,7 +53,7 @@ def capture(**options):
         ({"inbound": INBOUND, "proxy": {"marks": ["0x539/0xfff"]}}, "is met by the capture's own mark"),
         ({"inbound": INBOUND, "proxy": {"uids": ["nobody-here"]}}, "there is no user 'nobody-here'"),
         ({"inbound": INBOUND, "proxy": {"cgroups": ['x"']}}, "is no path of a control group"),
-        ({"inbound": dict(INBOUND, hairpin=True)}, "inbound.hairpin is for what the proxy sends"),
+        ({"inbound": dict(INBOUND, hairpin=True)}, "inbound.hairpin is for what the proxy's user sends"),
         ({"inbound": dict(INBOUND, hairpin=True), "proxy": PROXY}, "works with inbound.mode redirect only"),
         (
             {"outbound": OUTBOUND, "proxy": PROXY, "on_proxy_down": "bypass"},
