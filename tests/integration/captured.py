@@ -293,6 +293,7 @@ def became(flow, answer, noted, transparent=(IN, OUT)):
     if "seen" not in answer:
         assert not mine or answer["outcome"] == "lost", (flow, answer, mine)
         return {"lost": verdict.DROPPED, "refused": verdict.REFUSED}.get(answer["outcome"], answer["outcome"])
+    assert answer["server"] == flow.destination, f"{flow}: another server has answered: {answer}"
     if not mine:
         assert answer["seen"] == answer["local"], f"{flow}: changed on the way: {answer}"
         return verdict.DIRECT

@@ -3,6 +3,8 @@
 """``tproxy`` with real traffic, in network namespaces of its own: client - router with the proxy - server."""
 
 import itertools
+import json
+import re
 import sys
 
 import pytest
@@ -63,6 +65,45 @@ TRANSPARENT = {
     },
     "proxy": PROXY,
 }
+REVERSED = {
+    "name": "rev",
+    "inbound": {
+        "mode": "redirect",
+        "port": IN_R,
+        "ports": ["8080"],
+        "destinations": "local",
+        "exclude_sources": [CLIENT[4]],
+    },
+    "outbound": {
+        "mode": "tproxy",
+        "port": OUT,
+        "protocols": ["tcp", "udp"],
+        "interfaces": ["r1"],
+        "exclude_interfaces": ["r0"],
+        "exclude_cidrs": OUTSIDE,
+    },
+    "proxy": PROXY,
+    "mark": "0x5000/0xf000",
+    "table": 900,
+    "priority": 77,
+}
+# What the rules do to the bits of others, of packets and of connections, seen where the packets come back.
+OTHERS = """
+table inet others {
+    chain before {
+        type route hook output priority -160; policy accept;
+        ct mark set ct mark | 0x70000 meta mark set meta mark | 0x70001
+    }
+    chain after {
+        type filter hook prerouting priority -140; policy accept;
+        iifname "lo" meta mark & 0xf000 == 0x5000 jump seen
+    }
+    chain seen {
+        meta mark & 0xfffff == 0x75001 ct mark & 0xfffff == 0x7a000 counter return comment "kept"
+        counter comment "lost"
+    }
+}
+"""
 REDIRECT = {
     "name": "redir",
     "inbound": {"mode": "redirect", "port": IN_R, "exclude_ports": ["8081"], "exclude_cidrs": OUTSIDE},
@@ -98,7 +139,7 @@ def bare(net):
     before = net.state()
     net.noted()
     yield net
-    gone = [{"name": one["name"], "state": "absent"} for one in (TRANSPARENT, REDIRECT, MIXED)]
+    gone = [{"name": one["name"], "state": "absent"} for one in (TRANSPARENT, REDIRECT, MIXED, REVERSED)]
     net.tproxy(*gone)
     assert net.state() == before
 
@@ -130,6 +171,41 @@ def test_every_backend_does_what_the_model_says(bare, capture):
         assert (again["changed"], again["steps"]) == (False, []), again
         kinds = check_matrix(bare, capture, backend)
         assert len(kinds) > 2, "the matrix has a flow for each verdict"
+
+
+def test_the_other_mixture_with_a_mark_of_its_own(bare):
+    """Inbound by redirect and outbound by tproxy, chosen by interface and source; other bits of marks survive."""
+    bare.run("r", "nft", "-f", "-", text=OTHERS)
+    try:
+        for backend in BACKENDS:
+            done = bare.tproxy(REVERSED, backend=backend)
+            assert not done["failed"], done
+            assert check_matrix(bare, REVERSED, backend) == {IN_R, OUT, DIRECT}
+        shown = json.loads(bare.run("r", "nft", "-j", "list", "table", "inet", "others"))
+        rules = [one["rule"] for one in shown["nftables"] if "comment" in one.get("rule", ())]
+        counted = {
+            one["comment"]: part["counter"]["packets"] for one in rules for part in one["expr"] if "counter" in part
+        }
+        assert counted["lost"] == 0
+        assert counted["kept"] >= 3 * 4 * 2, counted
+        # And where the interfaces are the others.
+        inbound = dict(REVERSED["inbound"], exclude_sources=[], exclude_interfaces=["r0"])
+        outbound = dict(REVERSED["outbound"], interfaces=["r0"], exclude_interfaces=[])
+        for backend in BACKENDS[::2]:
+            other = dict(REVERSED, inbound=inbound, outbound=outbound)
+            assert not bare.tproxy(other, backend=backend)["failed"]
+            assert check_matrix(bare, other, backend) == {DIRECT}
+    finally:
+        bare.run("r", "nft", "delete", "table", "inet", "others")
+
+
+def test_iptables_legacy_goes_on_where_it_has_rules_of_others(bare):
+    bare.run("r", "iptables-legacy", "-t", "mangle", "-A", "FORWARD", "-j", "ACCEPT")
+    try:
+        assert bare.tproxy(TRANSPARENT)["changed"]
+        assert bare.info()[1][0]["backend"] == "iptables_legacy"
+    finally:
+        bare.run("r", "iptables-legacy", "-t", "mangle", "-D", "FORWARD", "-j", "ACCEPT")
 
 
 def test_without_a_proxy_every_backend_drops(bare):
@@ -212,9 +288,12 @@ def test_questions_to_name_servers(bare):
     ask = Flow("out", "udp", ROUTER[4], THERE[4][0], 53, "r1", uid=APP, gid=APP)
     own = [ask._replace(uid=uid, gid=uid, proto=proto) for uid in (APP, PROXY_USER) for proto in ("udp", "tcp")]
     own += [ask._replace(source=ROUTER[6], destination=THERE[6][0]), ask._replace(destination=THERE[4][1])]
+    stub = ask._replace(source="127.0.0.1", destination="127.0.0.53", interface="lo", to_host=True)
+    own += [stub._replace(uid=uid, gid=uid, proto=proto) for uid in (APP, PROXY_USER) for proto in ("udp", "tcp")]
     local = bare.start("r", sys.executable, str(FLOWS), "serve", str(DNS), "127.0.0.1", "::1")
+    resolver = bare.start("r", sys.executable, str(FLOWS), "serve", "53", stub.destination)
     try:
-        for servers in ([], [THERE[4][0]]):
+        for servers in ([], [stub.destination, THERE[6][0]]):
             capture = {"name": "both", "dns": {"port": DNS, "servers": servers}, "proxy": PROXY}
             for backend in BACKENDS:
                 done = bare.tproxy(capture, backend=backend)
@@ -225,11 +304,15 @@ def test_questions_to_name_servers(bare):
                 for flow, answer in zip(own, answers, strict=True):
                     direct = answer.get("server") == flow.destination
                     assert direct or answer["server"] in ("127.0.0.1", "::1")
-                    kinds.append(direct)
+                    kinds.append((direct, flow.family, flow.interface))
                     assert direct == (expected(capture, flow) == DIRECT), (backend, servers, flow, answer)
-                assert len(set(kinds)) == 2
+                assert len({one[0] for one in kinds}) == 2
+                assert ((False, 4, "lo") in kinds) == (stub.destination in servers), backend
+                assert ((False, 6, "r1") in kinds) == (not servers or THERE[6][0] in servers), backend
     finally:
-        local.kill()
+        for one in (local, resolver):
+            one.kill()
+            one.wait()
 
 
 def test_what_is_read_declares_the_same(bare):
@@ -245,16 +328,23 @@ def test_what_is_read_declares_the_same(bare):
 def test_a_second_run_leaves_the_counters(bare, backend):
     bare.tproxy(TRANSPARENT, backend=backend)
     check_matrix(bare, TRANSPARENT, backend)
-    program = {"nftables": "nft list ruleset", "iptables_nft": "iptables-nft-save -c"}.get(
+    # The one counter of nft is that of what was dropped; a table that is made anew has another handle.
+    program = {"nftables": "nft -a list ruleset", "iptables_nft": "iptables-nft-save -c"}.get(
         backend, "iptables-legacy-save -c"
     )
-    before = bare.run("r", *program.split())
+
+    def lines():
+        # Chains that the kernel asks count all packets, also those of the test itself.
+        text = bare.run("r", *program.split())
+        many = [line for line in text.splitlines() if "PUT" not in line and "ROUTING" not in line]
+        return [line for line in many if "hct_" in line or "table inet hostcraft_" in line]
+
+    before = lines()
+    assert [line for line in before if "handle" in line or re.match(r"\[[1-9]", line)], "there is what to lose"
     assert not bare.tproxy(TRANSPARENT, backend=backend)["changed"]
-    texts = (before, bare.run("r", *program.split()))
-    # Chains that the kernel asks count all packets, also those of the test itself.
-    lines = [[line for line in text.splitlines() if "PUT" not in line and "ROUTING" not in line] for text in texts]
-    lines = [[line for line in many if not line.startswith("#")] for many in lines]
-    assert lines[0] == lines[1]
+    assert lines() == before
+    assert bare.tproxy(dict(TRANSPARENT, ssh_ports=["2222"]), backend=backend)["changed"]
+    assert lines() != before, "and it would be seen"
 
 
 # Ports, users and groups: a question to a name server, and either half of the proxy's name.
