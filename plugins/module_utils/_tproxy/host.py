@@ -49,6 +49,7 @@ def observe(wanted):
 
     :raises ReconcileError: a network namespace is not there, or a tool that is needed.
     """
+    _refuse_twice(wanted.places)
     places = {netns: _observed(netns, wanted) for netns in wanted.places}
     names = [one.name for one in wanted.captures] + [name for _netns, name in wanted.absent]
     saved = {paths.saved(wanted.save, name) for name in names} | {paths.SYSCTL_D} if wanted.save else set()
@@ -68,6 +69,17 @@ def look(netns):
 
 def _exists(netns):
     return netns is None or os.path.exists(paths.namespace(netns))
+
+
+def _refuse_twice(places):
+    """Refuse two names for one namespace, whose captures would not know of each other."""
+    seen = {}
+    for netns in places:
+        if netns is not None and _exists(netns):
+            found = os.stat(paths.namespace(netns))
+            other = seen.setdefault((found.st_dev, found.st_ino), netns)
+            if other != netns:
+                raise ReconcileError(f"netns '{netns}' and '{other}' are one network namespace; use one of the names")
 
 
 def _refuse_own(netns):
