@@ -197,7 +197,7 @@ DECLARATIONS = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(st.lists(DECLARATIONS, min_size=1, max_size=3), st.booleans(), st.integers(0, 40))
 def test_a_plan_leaves_no_steps_and_can_be_taken_back_from_anywhere(many, forwards, stop):
     kernel, replayed = Kernel(forwards), []

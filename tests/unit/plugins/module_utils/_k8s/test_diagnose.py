@@ -19,7 +19,7 @@ from ansible_collections.hostcraft.linux.plugins.module_utils._k8s.model import 
     Webhook,
 )
 from ansible_collections.hostcraft.linux.plugins.module_utils._k8s.plan import blocked, orphaned, plan, steps_for
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 PODS, MAPS = Resource("", "v1", "pods", "Pod"), Resource("", "v1", "configmaps", "ConfigMap")
@@ -286,7 +286,7 @@ PERMITTED = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(derandomize=True)
 @given(NAMESPACES, PERMITTED, st.booleans())
 def test_nothing_is_orphaned_without_force_and_nothing_unnamed_is_touched(namespace, wanted, dead):
     one = diagnose(namespace, Cluster(unread=DEAD if dead else ()))

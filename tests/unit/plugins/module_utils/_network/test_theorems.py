@@ -101,7 +101,7 @@ def planned(declaration, state):
 
 
 # The same examples at every run; to search, take more and leave out derandomize.
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(st.lists(declarations, min_size=1, max_size=3), st.integers(min_value=0, max_value=60))
 def test_a_plan_leaves_no_steps_and_can_be_taken_back_from_anywhere(many, stop):
     kernel, met = Kernel(BARE), 0

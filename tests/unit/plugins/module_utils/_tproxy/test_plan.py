@@ -375,7 +375,7 @@ TASKS = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=150, derandomize=True)
+@settings(derandomize=True)
 @given(st.lists(TASKS, min_size=1, max_size=4), st.booleans())
 def test_any_sequence_of_declarations_leaves_nothing_to_do(tasks, broken):
     state = State({None: place()}, {"/etc/x/web.sh": None})
