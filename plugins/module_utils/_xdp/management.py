@@ -9,16 +9,19 @@ from socket import AF_INET, AF_INET6, inet_pton
 
 from .._core.connection import ssh_connection
 from . import rtnetlink
+from .model import UNTAGGED
 from .packets import Session
 
 # Devices whose IFLA_LINK is what they stand on; a veth's is its peer.
 STANDS_ON = ("vlan", "macvlan", "ipvlan", "macvtap", "ipvtap")
 
 
-def sessions(name):
+def sessions(name, strips_tags=False):
     """Return the :class:`packets.Session` of this task as the interface ``name`` would receive it.
 
     Empty when the task runs over no SSH, or its packets do not come through this interface.
+
+    :param strips_tags: a program there may see frames without the VLAN tag that they had; both ways are returned then.
     """
     found = ssh_connection()
     if found is None:
@@ -39,7 +42,10 @@ def sessions(name):
         for reached, tag in _below(known, index, 0)
         if known[reached].name == name
     }
-    return tuple(session._replace(vlan=tag) for tag in sorted(tags))
+    stripped = sorted(tags - {UNTAGGED}) if strips_tags else ()
+    return tuple(session._replace(vlan=tag) for tag in sorted(tags)) + tuple(
+        session._replace(stripped=tag) for tag in stripped
+    )
 
 
 def _below(known, index, tag):

@@ -10,15 +10,23 @@ from typing import NamedTuple
 from .model import FIRST, ICMPV6, LATER, TCP, UNTAGGED, WHOLE, WITH_PORTS
 from .reference import inside
 
-SYN, ACK = 2, 16
+FIN, SYN, PSH, ACK = 1, 2, 8, 16
+# Of a connection that is in use: what only acknowledges, what carries data, and its end.
+IN_USE = (ACK, PSH | ACK, FIN | ACK)
 NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT = 135, 136
 # New connections come from any of the ports that systems choose (RFC 6056, and Linux' own range).
 NEW_PORTS = (1024, 32768, 49152, 60999)
+# Few systems choose lower ones, which are the ports of services as well; a rule on these is no danger.
+CHOSEN = (32768, 65535)
 LINK_LOCAL = 0xFE80 << 112 | 1
+SOLICITED_NODE = 0xFF02 << 112 | 0x1FF << 24  # RFC 4291, section 2.7.1, before the last 24 bits of the address
 
 
 class Session(NamedTuple):
-    """A TCP connection as this host receives it; ``vlan`` is the tag with which its frames reach the interface."""
+    """A TCP connection as this host receives it.
+
+    :ivar vlan: the tag with which its frames reach the interface, ``stripped`` the one that they have lost before.
+    """
 
     client: str
     client_port: int
@@ -28,25 +36,44 @@ class Session(NamedTuple):
     source: int
     destination: int
     vlan: int = UNTAGGED
+    stripped: int = UNTAGGED
 
 
-def of_session(session):
-    """Yield (what it is, frame) for all that must get through: the connection, a new one, and IPv6 neighbours."""
+def of_session(session, rules=()):
+    """Yield (what it is, frame) for all that must get through: the connection, a new one, and IPv6 neighbours.
+
+    :param rules: that are to be tried; a new connection comes from each port where one of them begins or ends.
+    """
     source, destination = session.source, session.destination
 
     def segment(port, flags):
         return frame(session.version, source, destination, TCP, session.vlan, _tcp(port, session.server_port, flags))
 
-    yield "a packet of the connection that this task runs over", segment(session.client_port, ACK)
-    for port in (session.client_port, *NEW_PORTS):
-        yield "a new connection from the controller", segment(port, SYN)
+    for flags in IN_USE:
+        yield "a packet of the connection that this task runs over", segment(session.client_port, flags)
+    for port in (session.client_port, *new_ports(rules)):
+        for flags in (SYN, *IN_USE):
+            yield "a new connection from the controller", segment(port, flags)
     if session.version == 6:
-        for kind in (NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT):
+        # RFC 4861, section 4.3: who does not know this host's link-layer address asks a group, who knows it asks it.
+        group = SOLICITED_NODE | destination & 0xFFFFFF
+        for kind, to in (
+            (NEIGHBOUR_SOLICITATION, group),
+            (NEIGHBOUR_SOLICITATION, destination),
+            (NEIGHBOUR_ADVERTISEMENT, destination),
+        ):
             for neighbour in (LINK_LOCAL, source):
                 yield (
                     "neighbour discovery (ICMPv6), without which IPv6 does not work",
-                    frame(6, neighbour, destination, ICMPV6, session.vlan, bytes([kind]) + bytes(23)),
+                    frame(6, neighbour, to, ICMPV6, session.vlan, bytes([kind]) + bytes(23)),
                 )
+
+
+def new_ports(rules):
+    """Return source ports of new connections: some that are common, and one of each set that rules tell apart."""
+    ranges = [pair for rule in rules for pair in rule.source_ports or ()]
+    edges = {port for first, last in ranges for port in (first, last + 1)}
+    return sorted({*NEW_PORTS, *(port for port in edges if CHOSEN[0] <= port <= CHOSEN[1])})
 
 
 def hit(rule):

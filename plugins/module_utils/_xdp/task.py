@@ -10,6 +10,7 @@ import re
 from .._core.reconcile import ReconcileError
 from . import declare, management, plan, prefixes, trial
 from .model import Wanted
+from .rtnetlink import GENERIC
 
 
 def wanted_of(interfaces, rules, mode, present=True, in_place=True):
@@ -44,12 +45,13 @@ def tried_planner(wanted, features, allow_lockout):
     def planned(state):
         todo = made(state)
         programs = {step.target: step.data for step in todo.steps if isinstance(step.data, plan.Program)}
-        cut, seen = [], None
+        cut, seen = [], []
         for name, program in programs.items():
-            sessions = management.sessions(name)
-            if sessions or not seen:
+            sessions = management.sessions(name, _strips_tags(state[0][name], wanted.mode))
+            # Interfaces that had no tables have the same ones, made once.
+            if sessions or not any(program.content is one for one in seen):
                 cut += [one for one in trial.tried(wanted.rules, program.content, features, sessions) if one not in cut]
-                seen = True
+                seen.append(program.content)
         if cut and not allow_lockout:
             raise ReconcileError(
                 "These rules would cut off this task's own connection: {}. Nothing was changed. Put a rule with "
@@ -60,3 +62,11 @@ def tried_planner(wanted, features, allow_lockout):
         return todo._replace(warnings=todo.warnings + warnings)
 
     return planned
+
+
+def _strips_tags(device, mode):
+    """Tell whether a program may see frames without their VLAN tag.
+
+    In mode generic it sees what the kernel has already made of a frame, where a tag is often kept beside it.
+    """
+    return device.strips_tags or GENERIC in (mode, device.live and device.live.mode)

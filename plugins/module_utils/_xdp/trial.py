@@ -42,10 +42,11 @@ def _compare(program, rules, rule, frame):
 
 def _cut(program, rules, sessions):
     for session in sessions:
-        for what, frame in packets.of_session(session):
+        for what, frame in packets.of_session(session, rules):
             if bpf.run_on(program, frame)[0] != PASS:
                 position = reference.first_match(rules, frame)
-                tag = f", VLAN {session.vlan}" if session.vlan else ""
+                tag = f", VLAN {session.vlan or session.stripped}" if session.vlan or session.stripped else ""
+                tag += ", whose tag the program does not see" if session.stripped else ""
                 yield (
                     f"rule '{rules[position].name}' drops {what} "
                     f"({session.client} to {session.server} port {session.server_port}{tag})"
