@@ -45,7 +45,9 @@ options:
   rules:
     description:
       - The rules, at most 64. The first one whose conditions all hold decides; a packet that no rule matches passes.
-      - A condition that is not given holds always. One that lists several values holds when one of them does.
+      - A condition that is not given holds always. One that lists several values holds when one of them does. An empty
+        list is refused, but for lists of prefixes, also in a file: a rule with an empty one never matches, and a
+        warning says so.
     type: list
     elements: dict
     suboptions:

@@ -227,6 +227,10 @@ def test_the_connection_of_the_task_is_not_dropped(box):
         ({"rules": [dict(RULES[0], vlan=["4095"])]}, "'4095' is no VLAN"),
         ({"rules": [dict(RULES[0], source=None, source_file="/nowhere")]}, "Cannot read the prefixes in /nowhere"),
         ({"rules": [dict(RULES[0], source_file="/nowhere")]}, "source and source_file are both given"),
+        *(
+            ({"rules": [{"name": "none", "action": "drop", "protocol": ["icmp"], option: []}]}, f"{option} is an empty")
+            for option in ("protocol", "source_ports", "destination_ports", "icmp_types", "tcp_flags", "vlan")
+        ),
     ],
 )
 def test_bad_input_changes_nothing(box, options, said):
@@ -247,6 +251,23 @@ def test_malformed_lines_of_a_file_are_named(box, tmp_path):
     path.write_text("10.0.0.0/8\n\n# comment\n 192.0.2.0/24 ; SBL1\n2001:db8::/32\n10.0.0.0/8\n")
     found = box.module(interface="v0", rules=[{"name": "a", "action": "drop", "source_file": str(path)}], check=True)
     assert found["steps"] == ["attach v0: 1 rules, 3 prefixes"]
+
+
+def test_an_empty_list_of_prefixes_matches_nothing(box, tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_text("# nobody attacks\n\n")
+    rules = [
+        {"name": "inline", "action": "drop", "source": []},
+        {"name": "to nobody", "action": "drop", "destination": []},
+        {"name": "file", "action": "drop", "source_file": str(path)},
+    ]
+    done = box.module(interface="v0", rules=rules)
+    assert done["steps"] == ["attach v0: 3 rules, 0 prefixes"], done
+    assert [one.partition(": its list of")[0] for one in done["warnings"]] == [
+        f"Rule '{name}' can never match" for name in ("inline", "to nobody", "file")
+    ]
+    assert box.passed(ALL) == ALL
+    assert not box.module(interface="v0", rules=counted(box)["rules"])["changed"]
 
 
 def test_rules_that_can_never_match_are_named(box):

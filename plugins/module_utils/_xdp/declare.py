@@ -60,6 +60,10 @@ ICMP_TYPES = {
 TCP_FLAGS = {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16, "urg": 32, "ece": 64, "cwr": 128}
 
 
+# Of these an empty list is refused: it may mean any or none. A list of prefixes comes from elsewhere and may be empty.
+NEVER_EMPTY = ("protocol", "source_ports", "destination_ports", "icmp_types", "tcp_flags", "vlan")
+
+
 def rules(options, read, parse):
     """Return the :class:`Rule` of each rule in the options.
 
@@ -84,6 +88,9 @@ def _rule(one, read, parse):
     def fail(text):
         raise ReconcileError(f"Rule '{one['name']}': {text}")
 
+    for option in NEVER_EMPTY:
+        if one.get(option) is not None and not one[option]:
+            fail(f"{option} is an empty list. Leave it out for a rule that has no such condition, or list what it is")
     protocols = _protocols(one.get("protocol"), fail)
     ports = {side: _ranges(one.get(side), 0, 65535, "port", fail) for side in ("source_ports", "destination_ports")}
     if any(ports.values()) and protocols is not None and not protocols.intersection(WITH_PORTS):
@@ -127,7 +134,7 @@ def _protocols(values, fail):
         if not 0 <= number <= 255:
             fail(f"'{value}' is no protocol; write a number up to 255 or one of {', '.join(PROTOCOLS)}")
         found.add(number)
-    return frozenset(found) or None
+    return frozenset(found)
 
 
 def _ranges(values, lowest, highest, what, fail):
@@ -142,7 +149,7 @@ def _ranges(values, lowest, highest, what, fail):
         if int(pair[0]) > int(pair[1]):
             fail(f"the range of {what}s {value} ends before it begins")
         found.append((int(pair[0]), int(pair[1])))
-    return _merged(found) or None
+    return _merged(found)
 
 
 def _merged(ranges):
@@ -160,8 +167,8 @@ def _vlans(values, fail):
     if values is None:
         return None
     tagged = [value for value in values if value != "untagged"]
-    found = list(_ranges(tagged, 1, 4094, "VLAN", fail) or ())
-    return _merged(([(0, 0)] if len(tagged) < len(values) else []) + found) or None
+    found = list(_ranges(tagged, 1, 4094, "VLAN", fail))
+    return _merged(([(0, 0)] if len(tagged) < len(values) else []) + found)
 
 
 def _icmp_types(values, protocols, fail):
@@ -176,11 +183,11 @@ def _icmp_types(values, protocols, fail):
         if not 0 <= number <= 255:
             fail(f"'{value}' is no such ICMP type; write a number up to 255 or one of {', '.join(names)}")
         found.add(number)
-    return frozenset(found) or None
+    return frozenset(found)
 
 
 def _tcp_flags(values, fail):
-    if not values:
+    if values is None:
         return None
     mask = value = 0
     for one in values:
