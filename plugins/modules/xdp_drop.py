@@ -137,6 +137,7 @@ options:
 notes:
   - Needs CAP_BPF and CAP_NET_ADMIN, or root, a little-endian x86-64, aarch64 or ppc64le, and a BPF file system on
     C(/sys/fs/bpf), which systemd mounts.
+  - Needs Linux 5.7, or an older kernel to which the distribution has added what is needed of it.
 seealso:
   - module: hostcraft.linux.xdp_drop_info
 """
@@ -182,6 +183,12 @@ interfaces:
   returned: success
   type: dict
   sample: {eth0: {mode: native, program_id: 42, tag: 0f2d0d0d77a4b3c1}}
+fallbacks:
+  description: What this kernel lacks, and what is done instead.
+  returned: when it lacks something
+  type: list
+  elements: str
+  sample: ["BPF arrays mapped into memory (Linux 5.5): they are written as entries"]
 lockout:
   description: What of this task's own connection would be dropped, and by which rule.
   returned: when that is why the task failed
@@ -236,6 +243,8 @@ def main():
             if not guarded:
                 host.collect(wanted.interfaces)
         result["interfaces"] = host.running(wanted.interfaces)
+    if loader.fallbacks(features):
+        result["fallbacks"] = loader.fallbacks(features)
     for warning in told:
         module.warn(warning)
     module.exit_json(**result)

@@ -394,7 +394,8 @@ def test_a_death_at_any_call_leaves_the_old_or_the_new_program(box):
 OLD_KERNEL = """
 import json, sys
 from tests.unit import conftest
-from ansible_collections.hostcraft.linux.plugins.module_utils._xdp import host, loader, task
+from ansible_collections.hostcraft.linux.plugins.module_utils._xdp import attachment, host, loader, task
+attachment.check_expected()
 features = loader.Features(link=False, batch=False, mmap=False)
 wanted = task.wanted_of(["v0"], json.loads(sys.argv[1]), "native")
 planned = task.tried_planner(wanted, features, False)

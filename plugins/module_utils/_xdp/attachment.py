@@ -3,13 +3,16 @@
 """Put a program on an interface, change it for another without a gap, and take it off: by a link, or without.
 
 A link belongs to who holds it, so nobody else can take the program off by accident; kernels before 5.9 have none, and
-there the kernel is told which program is expected, so that another one is never replaced.
+there the kernel is told which program is expected, so that another one is never replaced. Kernels before 5.7 know
+neither, and are refused.
 Private to the collection; not a public interface.
 """
 
 import contextlib
 import errno
 import os
+import platform
+import struct
 
 from .._core.reconcile import ReconcileError
 from . import bpf, rtnetlink
@@ -18,6 +21,32 @@ from .rtnetlink import GENERIC, MODE_FLAGS, NATIVE
 AUTO = "auto"
 # What drivers answer that cannot do it, or not as the interface is set up.
 CANNOT = (errno.EOPNOTSUPP, errno.EINVAL, errno.ERANGE, errno.ENOTSUP, errno.ENOSPC, errno.ENOMEM)
+
+LOOPBACK = 1  # its index in every network namespace
+PASS_ALL = struct.pack("<BBhiBBhi", 0xB7, 0, 0, 2, 0x95, 0, 0, 0)  # r0 = XDP_PASS; exit
+
+
+def check_expected():
+    """Refuse a kernel that cannot be told which program is expected (XDP_FLAGS_REPLACE, Linux 5.7).
+
+    Asked is for a program to be taken off that is nowhere; who knows the flag says so, who does not calls it invalid.
+
+    :raises ReconcileError: it does not know the flag, or takes no program at all.
+    """
+    try:
+        program = bpf.load_program(PASS_ALL, "probe", "GPL")
+    except OSError as error:
+        raise ReconcileError(f"Cannot load an XDP program: {error.strerror}") from error
+    try:
+        rtnetlink.attach(LOOPBACK, -1, GENERIC, expected=program)
+    except rtnetlink.Refused as error:
+        if error.errno == errno.EINVAL:
+            raise ReconcileError(
+                f"Linux {platform.release()} can neither attach an XDP program by a link (Linux 5.9) nor replace only "
+                "the program that is expected (5.7), so that somebody else's could be hit. xdp_drop needs Linux 5.7"
+            ) from error
+    finally:
+        os.close(program)
 
 
 def attach(interface, program, mode, wanted):

@@ -16,7 +16,7 @@ import struct
 from typing import Dict, NamedTuple
 
 from .._core.reconcile import ReconcileError
-from . import bpf, program, tables
+from . import attachment, bpf, program, tables
 
 NAME = "xdp_drop"  # of the program, as bpftool and ip -d link show it
 LICENCE = "GPL-3.0-or-later"
@@ -46,14 +46,23 @@ for _side in ("source", "destination"):
     SPECS[f"{_side}_prefixes"] = (bpf.LPM_TRIE, 8, 8, 0)
     SPECS[f"{_side}_six"] = (bpf.LPM_TRIE, 20, 8, 0)
 ALWAYS = ("meta", "verdicts", "counters", "samples", "scratch")
+# include/linux/errno.h: what the kernel means by "not supported" inside, and bpf(2) lets out.
+ENOTSUPP = 524
 
 
 class Features(NamedTuple):
     """What of this kernel's bpf(2) is used. Where one is missing the same is done by slower means."""
 
     link: bool = True  # Linux 5.9
-    batch: bool = True  # Linux 5.6
+    batch: bool = True  # Linux 5.13 for tries; 5.6 for hashes and arrays
     mmap: bool = True  # Linux 5.5
+
+
+FALLBACKS = {
+    "link": "BPF links (Linux 5.9): attached over rtnetlink, replaced only when the expected program is there",
+    "batch": "batches of entries of BPF tries (Linux 5.13): maps are read and written entry by entry",
+    "mmap": "BPF arrays mapped into memory (Linux 5.5): they are written as entries",
+}
 
 
 class Loaded(NamedTuple):
@@ -66,31 +75,41 @@ class Loaded(NamedTuple):
 def features():
     """Return the :class:`Features` of this kernel, found by trying them on maps that nobody sees.
 
-    :raises ReconcileError: there is no bpf(2) to be had: no program for this machine, no capability, no such call.
+    :raises ReconcileError: there is no bpf(2) to be had: no program for this machine, no capability, no such call. Or
+        the kernel would take off any program when it is told which one.
     """
     with contextlib.suppress(ValueError, OSError):  # counts before Linux 5.11; may be limited for good in a container
         resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     try:
-        probe = bpf.create_map(bpf.HASH, 4, 8, 2)
+        # Of the kinds that are used, tries were given batches last.
+        probe = bpf.create_map(bpf.LPM_TRIE, 8, 8, 2, bpf.NO_PREALLOC)
     except OSError as error:
         raise ReconcileError(explained(error, "make a BPF map")) from error
     try:
-        batch = _works(lambda: bpf.update_batch(probe, bytes(4), bytes(8), 1))
+        batch = _works(lambda: bpf.update_batch(probe, bytes(8), bytes(8), 1))
     finally:
         os.close(probe)
+    link = _works(lambda: bpf.create_link(0xFFFFFFFF, 0, 0), unknown=(errno.EINVAL,))
+    if not link:
+        attachment.check_expected()
     return Features(
-        link=_works(lambda: bpf.create_link(0xFFFFFFFF, 0, 0), unknown=(errno.EINVAL,)),
+        link=link,
         batch=batch,
         mmap=_works(lambda: os.close(bpf.create_map(bpf.ARRAY, 4, 8, 1, bpf.MMAPABLE))),
     )
 
 
-def _works(attempt, unknown=(errno.EINVAL, errno.ENOTSUP)):
+def _works(attempt, unknown=(errno.EINVAL, errno.ENOTSUP, ENOTSUPP)):
     try:
         attempt()
     except OSError as error:
         return error.errno not in unknown
     return True
+
+
+def fallbacks(found):
+    """Return a text on each of the :class:`Features` that this kernel lacks: what it is, and what is done instead."""
+    return [text for name, text in FALLBACKS.items() if not getattr(found, name)]
 
 
 def explained(error, what):
