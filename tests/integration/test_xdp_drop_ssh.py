@@ -73,3 +73,45 @@ def test_a_change_that_cuts_the_host_off_is_taken_back(edge):
     gone = edge.module(MODULE, {"interface": "eth0", "state": "absent", "confirm_timeout": 30})
     assert gone["guard"]["confirmed"] is True
     assert edge.ssh("ls -d /sys/fs/bpf/hostcraft* /var/lib/hostcraft/xdp_drop 2>/dev/null", ok=(0, 2)) == ""
+
+
+def names(host):
+    """Return the names of the rules on eth0, in order, as the host keeps them."""
+    kept = json.loads(host.ssh("cat /run/hostcraft/xdp_drop/eth0.json"))
+    return [rule["name"] for rule in kept["rules"]]
+
+
+def test_an_attack_is_dropped_and_over_on_hosts_with_and_without_rules(pair, tmp_path):
+    listed, given = tmp_path / "attack.txt", tmp_path / "attack.json"
+    listed.write_text("198.18.0.0/15\n")
+    mine = [{"name": "office", "action": "pass", "source": ["10.0.0.0/8"]}]
+    given.write_text(json.dumps({"drop_attack_interfaces": "eth0", "drop_attack_pass": mine}))
+    permanent = [{"name": "telnet", "action": "drop", "protocol": ["tcp"], "destination_ports": ["23"]}]
+    first, second = pair
+
+    def play(*more):
+        options = ["--limit", "first,second", "-e", f"@{given}", "-e", f"drop_attack_file={listed}", *more]
+        status, said = first.ansible("hostcraft.linux.drop_attack", *options)
+        assert status == 0, said
+        return said
+
+    for one in pair:
+        one.ssh("mount --make-private /sys && mount -t bpf bpf /sys/fs/bpf")
+    declared = {"interface": "eth0", "rules": permanent, "mode": "native", "boot": True}
+    done = first.module(MODULE, declared)
+    assert not done["failed"], done["msg"]
+    kept = first.ssh("cat /etc/hostcraft/xdp_drop/eth0.json")
+    play()
+    assert names(first) == ["office", "attack", "telnet"]
+    assert names(second) == ["office", "attack"]
+    # Again, with a longer list: each rule is still there once.
+    listed.write_text("198.18.0.0/15\n198.51.100.0/24\n")
+    play()
+    assert names(first) == ["office", "attack", "telnet"]
+    play("-e", "drop_attack_state=absent")
+    assert not first.module(MODULE, declared, check=True)["changed"]
+    assert first.ssh("cat /etc/hostcraft/xdp_drop/eth0.json") == kept
+    assert attached(second) is None
+    assert second.ssh("find /etc/hostcraft /usr/local/lib/hostcraft -type f 2>/dev/null", ok=(0, 1)) == ""
+    # Over already: the rules of the first one are not taken for those of an attack.
+    assert "changed=1" not in play("-e", "drop_attack_state=absent")

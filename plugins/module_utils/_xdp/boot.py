@@ -40,6 +40,7 @@ from . import (
     task,
     trial,
 )
+from .attachment import AUTO
 from .model import Link
 
 LOADER = "/usr/local/lib/hostcraft/xdp_drop"
@@ -83,7 +84,8 @@ def wanted_files(wanted, rules, kept):
 
     :param wanted: :class:`model.Wanted`.
     :param rules: options of the rules with all prefixes in them.
-    :param kept: whether there are to be such files; None: only of interfaces that have them.
+    :param kept: whether there are to be such files; None: only of interfaces that have them. Mode auto leaves the mode
+        in them as it is then, as it leaves that of a program that runs.
     """
     found, others = {}, _configured() - set(wanted.interfaces)
     for name in wanted.interfaces:
@@ -92,7 +94,8 @@ def wanted_files(wanted, rules, kept):
         there = wanted.present and kept is not False
         others |= {name} if there else set()
         configuration, unit = f"{CONFIGURATION}/{name}.json", f"{UNITS}/{unit_name(name)}"
-        content = {"interface": name, "mode": wanted.mode, "rules": rules}
+        mode = _mode(configuration) if kept is None and wanted.mode == AUTO else wanted.mode
+        content = {"interface": name, "mode": mode, "rules": rules}
         found[configuration] = json.dumps(content, sort_keys=True) + "\n" if there else None
         early = os.path.exists(f"/sys/class/net/{name}/device")  # it belongs to a bus, not to the network's programs
         device = f"sys-subsystem-net-devices-{escaped(name)}.device"
@@ -111,6 +114,11 @@ def wanted_files(wanted, rules, kept):
     if found:
         found[LOADER] = packed().decode("utf-8", "surrogateescape") if others else None
     return found
+
+
+def _mode(configuration):
+    """Return the mode in a file of this module."""
+    return json.loads(files.read(configuration) or "{}").get("mode", AUTO)
 
 
 def wants(wanted, kept):
