@@ -61,6 +61,8 @@ sys.exit(main(sys.argv))
 """
 # systemd.special(7), network-pre.target: before anything that brings an interface up. A device that the network's own
 # configuration makes (a bond) is not there so early; its unit is started by the device.
+# A NIC whose driver udev loads may come after the unit would start: ordering alone does not wait for it, BindsTo does,
+# and when it was in vain the device starts the unit as soon as it appears.
 # Where systemd mounts bpffs itself (mount-setup.c) there is no unit of it, and nothing that requires one is started.
 UNIT = """# Made by hostcraft.linux.xdp_drop
 [Unit]
@@ -68,14 +70,20 @@ Description=Drop packets on {name} (XDP)
 DefaultDependencies=no
 After=local-fs.target sys-fs-bpf.mount {device}
 Wants=sys-fs-bpf.mount
-{order}
-RequiresMountsFor={loader} {configuration}
+BindsTo={device}
+{order}RequiresMountsFor={loader} {configuration}
 ConditionPathExists={configuration}
 
 [Service]
 Type=oneshot
 RemainAfterExit=yes
 ExecStart={python} {loader} apply {configuration}
+"""
+# For how long the network's configuration waits for a NIC that is missing; systemd's own limit is 90 s. It belongs to
+# the device: a limit of the unit would leave the job of the device, and who has one does not start what it wants.
+PATIENCE = """# Made by hostcraft.linux.xdp_drop
+[Unit]
+JobRunningTimeoutSec=30s
 """
 
 
@@ -99,18 +107,18 @@ def wanted_files(wanted, rules, kept):
         found[configuration] = json.dumps(content, sort_keys=True) + "\n" if there else None
         early = os.path.exists(f"/sys/class/net/{name}/device")  # it belongs to a bus, not to the network's programs
         device = f"sys-subsystem-net-devices-{escaped(name)}.device"
-        by = "sysinit.target" if early else device
         text = UNIT.format(
             name=name,
             device=device,
             python=sys.executable,
             loader=LOADER,
             configuration=configuration,
-            order="Before=network-pre.target\nWants=network-pre.target" if early else f"BindsTo={device}",
+            order="Before=network-pre.target\nWants=network-pre.target\n" if early else "",
         )
         found[unit] = text if there else None
-        for target in ("sysinit.target", device):
-            found[f"{UNITS}/{target}.wants/{unit_name(name)}"] = Link(unit) if there and target == by else None
+        found[f"{UNITS}/{device}.d/hostcraft-xdp-drop.conf"] = PATIENCE if there and early else None
+        for target, wants_it in (("sysinit.target", early), (device, True)):
+            found[f"{UNITS}/{target}.wants/{unit_name(name)}"] = Link(unit) if there and wants_it else None
     if found:
         found[LOADER] = packed().decode("utf-8", "surrogateescape") if others else None
     return found
