@@ -18,13 +18,19 @@ class ActionModule(guarded.ActionModule):
     def run(self, tmp=None, task_vars=None):
         """Send the files, run the module, and say of an error in which of the controller's files it is."""
         arguments, sent = self._task.args, {}
+        rules = arguments.get("rules")
         here = arguments.get("state") != "absent" and not arguments.get("remote_src")
-        if here and isinstance(arguments.get("rules"), list):
-            try:
-                arguments["rules"] = [self._with_files(rule, sent) for rule in arguments["rules"]]
-            except AnsibleError as error:
-                return {"failed": True, "changed": False, "msg": f"Cannot find the prefixes of a rule: {error}"}
-        result = super().run(tmp, task_vars)
+        try:
+            if here and isinstance(rules, list):
+                try:
+                    arguments["rules"] = [self._with_files(rule, sent) for rule in rules]
+                except AnsibleError as error:
+                    return {"failed": True, "changed": False, "msg": f"Cannot find the prefixes of a rule: {error}"}
+            result = super().run(tmp, task_vars)
+        finally:
+            # Another attempt of the same task (until) begins with the files of the controller again.
+            if rules is not None:
+                arguments["rules"] = rules
         for remote, local in sent.items():
             if "msg" in result:
                 result["msg"] = result["msg"].replace(remote, local)

@@ -46,9 +46,33 @@ def test_lists_of_the_controller_and_the_connection_itself(edge, tmp_path):
     assert "rule 'all' drops a packet of the connection that this task runs over" in refused["msg"]
     assert not again["changed"]
     assert attached(edge) == "xdp_drop"
+    # A list that lies on the host.
+    edge.write("/root/attack.txt", "198.51.100.0/24\n")
+    there = [{"name": "attack", "action": "drop", "destination_file": "/root/attack.txt"}]
+    found = edge.module(MODULE, {"interface": "eth0", "rules": there, "remote_src": True}, check=True)
+    assert found["steps"] == ["replace eth0: attack changed"], found
     # An error in the list is told with the controller's own path.
     listed.write_text("198.18.0.0/15\n198.18.0.1/15\n")
     assert f"{listed}, line 2: '198.18.0.1/15' has bits" in edge.module(MODULE, declared)["msg"]
+
+
+def test_another_attempt_sends_the_files_again(edge, tmp_path):
+    listed, book = tmp_path / "attack.txt", tmp_path / "play.json"
+    listed.write_text("198.18.0.0/15\n")
+    rules = [{"name": "attack", "action": "drop", "destination_file": str(listed)}]
+    task = {
+        MODULE: {"interface": "eth0", "rules": rules},
+        "register": "done",
+        "retries": 1,
+        "delay": 0,
+        # The first attempt changes something, the second one nothing.
+        "until": "done is not changed",
+    }
+    book.write_text(json.dumps([{"hosts": edge.name, "gather_facts": False, "tasks": [task]}]))
+    status, said = edge.ansible(str(book))
+    assert status == 0, said
+    assert "FAILED - RETRYING" in said
+    assert attached(edge) == "xdp_drop"
 
 
 def test_a_change_that_cuts_the_host_off_is_taken_back(edge):
