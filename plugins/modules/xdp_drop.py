@@ -120,7 +120,8 @@ options:
       - V(native) runs the program in the driver of the NIC, V(generic) in the kernel at about a third of the speed
         with any
         driver, V(offload) in the NIC itself.
-      - V(auto) means native, or else generic with a warning. The mode that was reached is returned.
+      - V(auto) means native, or else generic with a warning. A program that runs in mode generic already is left there,
+        with a warning as well; V(native) moves it. The mode that was reached is returned.
     type: str
     choices: [auto, native, generic, offload]
     default: auto

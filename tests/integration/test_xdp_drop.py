@@ -167,7 +167,10 @@ def test_modes(box):
     found = box.module(interface="lo", rules=RULES)
     assert found["interfaces"]["lo"]["mode"] == "generic"
     assert "lo: the driver refuses XDP (Underlying driver does not support XDP in native mode)" in found["warnings"][0]
-    assert box.module(interface="lo", rules=RULES)["changed"] is False
+    again = box.module(interface="lo", rules=RULES)
+    assert again["changed"] is False
+    assert "lo: the program runs in mode generic" in again["warnings"][0]
+    assert box.module(interface="lo", rules=RULES, mode="generic")["warnings"] == []
     box.module(interface="lo", state="absent")
     assert box.module(interface="v0", rules=RULES, mode="generic")["interfaces"]["v0"]["mode"] == "generic"
     assert box.passed(ALL) == [OFFICE, OTHER, OFFICE6]

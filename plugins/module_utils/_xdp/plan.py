@@ -14,6 +14,7 @@ from .model import Link
 
 SLOTS = 128
 SIDES = ("source", "destination")
+AUTO, GENERIC = "auto", "generic"
 
 
 class Program(NamedTuple):
@@ -72,12 +73,18 @@ def _device(wanted, device, digest, shown, content):
             f"a VLAN need: ethtool -K {name} rxvlan off"
         )
         warnings = (text,)
+    if live is not None and live.mode == GENERIC and wanted.mode == AUTO:
+        text = (
+            f"{name}: the program runs in mode generic, at about a third of the speed, and 'mode: auto' leaves it "
+            "there. Say 'mode: native' to move it, or 'mode: generic' when that is meant"
+        )
+        warnings += (text,)
     program = _program(wanted, live, digest, shown)
     after = {name: {"rules": shown}}
     if live is None or live.mode is None:
         before = {name: None if live is None else {"detached": live.shown}}
         return Plan(before, after, (Step("attach", name, _count(wanted.rules), _with(program, content)),), warnings)
-    if wanted.mode not in ("auto", live.mode):
+    if wanted.mode not in (AUTO, live.mode):
         before, after[name]["mode"] = {name: {"rules": live.shown, "mode": live.mode}}, wanted.mode
         gap = f"{name}: nothing is dropped for a moment, since a program cannot change from {live.mode} in one step"
         step = Step("move", name, f"from mode {live.mode} to {wanted.mode}", _with(program, content))

@@ -116,6 +116,16 @@ def test_tags_that_the_nic_hides_are_warned_of():
     assert "ethtool -K eth0 rxvlan off" in todo.warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("mode", "live_mode", "warned"),
+    [("auto", "generic", True), ("generic", "generic", False), ("auto", "native", False), ("native", "native", False)],
+)
+def test_mode_generic_is_warned_of_as_long_as_it_is_not_declared(mode, live_mode, warned):
+    todo = planned(live()._replace(mode=live_mode), OLD, mode=mode)
+    assert todo.steps == ()
+    assert [text.partition(":")[0] for text in todo.warnings] == (["eth0"] if warned else [])
+
+
 def test_what_is_reported_can_be_declared():
     found = rules(
         {"source": ["10.0.0.0/8", "2001:db8::/32"], "protocol": ["tcp", "99"], "destination_ports": ["1-5", "80"]},
