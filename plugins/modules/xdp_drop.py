@@ -136,8 +136,9 @@ options:
     type: bool
     default: false
 notes:
-  - Needs CAP_BPF and CAP_NET_ADMIN, or root, a little-endian x86-64, aarch64 or ppc64le, and a BPF file system on
-    C(/sys/fs/bpf), which systemd mounts.
+  - Needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, or root; CAP_SYS_ADMIN before Linux 5.8, and to tell the name of
+    somebody else's program.
+  - Needs a little-endian x86-64, aarch64 or ppc64le, and a BPF file system on C(/sys/fs/bpf), which systemd mounts.
   - Needs Linux 5.7, or an older kernel to which the distribution has added what is needed of it.
 seealso:
   - module: hostcraft.linux.xdp_drop_info
@@ -180,7 +181,7 @@ steps:
   elements: str
   sample: ["attach eth0: 4 rules, 65541 prefixes"]
 interfaces:
-  description: What runs where now.
+  description: What runs where now. The tag of somebody else's program is null without CAP_SYS_ADMIN.
   returned: success
   type: dict
   sample: {eth0: {mode: native, program_id: 42, tag: 0f2d0d0d77a4b3c1}}

@@ -8,7 +8,6 @@ neither, and are refused.
 Private to the collection; not a public interface.
 """
 
-import contextlib
 import errno
 import os
 import platform
@@ -130,15 +129,28 @@ def foreign(interface, own=()):
     """Return a text on each program of an interface that is none of ``own`` (ids)."""
     found = []
     for mode, number in sorted(interface.programs.items()):
-        if number not in own:
-            with contextlib.suppress(OSError):  # it has gone meanwhile
-                descriptor = bpf.program_by_id(number)
-                try:
-                    info = bpf.program_info(descriptor)
-                finally:
-                    os.close(descriptor)
-                found.append(f"{info.name or 'without a name'}, id {number}, tag {info.tag}, {mode}")
+        if number in own:
+            continue
+        try:
+            info = described(number)
+        except OSError as error:
+            if error.errno != errno.ENOENT:  # that one has gone meanwhile
+                found.append(f"id {number}, {mode} (its name takes CAP_SYS_ADMIN: {error.strerror})")
+            continue
+        found.append(f"{info.name or 'without a name'}, id {number}, tag {info.tag}, {mode}")
     return found
+
+
+def described(number):
+    """Return the :class:`bpf.ProgramInfo` of any program.
+
+    :raises OSError: EPERM without CAP_SYS_ADMIN, ENOENT when there is none.
+    """
+    descriptor = bpf.program_by_id(number)
+    try:
+        return bpf.program_info(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _words(error):

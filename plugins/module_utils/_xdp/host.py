@@ -6,6 +6,7 @@ Private to the collection; not a public interface.
 """
 
 import array
+import contextlib
 import fcntl
 import json
 import os
@@ -64,16 +65,22 @@ def brief(name):
 
 def _which(name, interface):
     """Return mode and name of the generation that runs, or of the newest one, and the ids of our programs."""
-    own = {}
-    for generation in pins.generations(name):
-        with pins.opened(name, generation, "prog") as descriptor:
-            if descriptor is not None:
-                own[bpf.program_info(descriptor).id] = generation
+    own = _own(name)
     if not own:
         return None, None, ()
     running = [(mode, number) for mode, number in (interface.programs if interface else {}).items() if number in own]
     mode, generation = (running[0][0], own[running[0][1]]) if running else (None, list(own.values())[-1])
     return mode, generation, tuple(own)
+
+
+def _own(name):
+    """Return ``{id: generation}`` of our programs, newest last."""
+    found = {}
+    for generation in pins.generations(name):
+        with pins.opened(name, generation, "prog") as descriptor:
+            if descriptor is not None:
+                found[bpf.program_info(descriptor).id] = generation
+    return found
 
 
 def _read(name, generation, mode, wanted):
@@ -214,10 +221,7 @@ def restore(name, generation, mode):
     kept = generation if generation in pins.generations(name) else pins.KEPT + generation
     if kept not in pins.generations(name):
         os.rename(f"{pins.directory(name)}/{kept}", f"{pins.directory(name)}/{generation}")
-    running = {}
-    for other in pins.generations(name):
-        with pins.opened(name, other, "prog") as descriptor:
-            running[bpf.program_info(descriptor).id] = other
+    running = _own(name)
     now = [(how, running[number]) for how, number in interface.programs.items() if number in running]
     with pins.opened(name, generation, "prog") as program:
         if now and now[0][0] == mode:
@@ -291,18 +295,24 @@ STEPS = {
 
 
 def running(names):
-    """Return what the task says of each interface: mode, id and tag of its program."""
+    """Return what the task says of each interface: mode, id and tag of its program; None for a tag that is not told."""
     found = {}
     for name in names:
         interface = rtnetlink.interface(name)
+        own = _own(name)
         for mode, number in (interface.programs if interface else {}).items():
-            descriptor = bpf.program_by_id(number)
-            try:
-                info = bpf.program_info(descriptor)
-            finally:
-                os.close(descriptor)
-            found[name] = {"mode": mode, "program_id": info.id, "tag": info.tag}
+            found[name] = {"mode": mode, "program_id": number, "tag": _tag(name, number, own.get(number))}
     return found
+
+
+def _tag(name, number, generation):
+    """Return the tag of a program; to ask for one that is not pinned takes CAP_SYS_ADMIN."""
+    with contextlib.suppress(OSError):
+        if generation is None:
+            return attachment.described(number).tag
+        with pins.opened(name, generation, "prog") as descriptor:
+            return bpf.program_info(descriptor).tag
+    return None
 
 
 def collect(names):

@@ -114,9 +114,13 @@ def fallbacks(found):
 
 def explained(error, what):
     """Return what to tell the user of an ``OSError`` of bpf(2)."""
+    capabilities = (
+        "it needs the capabilities CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (CAP_SYS_ADMIN before Linux 5.8), in the "
+        "initial user namespace: run the task with 'become: true'"
+    )
     hints = {
-        errno.EPERM: "it needs the capabilities CAP_BPF and CAP_NET_ADMIN (CAP_SYS_ADMIN before Linux 5.8), in the "
-        "initial user namespace: run the task with 'become: true'",
+        errno.EPERM: capabilities,
+        errno.EACCES: capabilities,  # the verifier lets a program compute with pointers only with CAP_PERFMON
         errno.ENOSYS: "xdp_drop has programs for x86-64, aarch64 and ppc64le (all little-endian), for kernels with "
         "CONFIG_BPF_SYSCALL",
         errno.ENOMEM: "the kernel has not enough memory for the tables",
