@@ -119,7 +119,8 @@ options:
     description:
       - V(native) runs the program in the driver of the NIC, V(generic) in the kernel at about a third of the speed
         with any
-        driver, V(offload) in the NIC itself.
+        driver. V(offload), in the NIC itself, is refused: such NICs hold arrays and hashes only, and the program needs
+        tries for prefixes and counters of each CPU.
       - V(auto) means native, or else generic with a warning. A program that runs in mode generic already is left there,
         with a warning as well; V(native) moves it. The mode that was reached is returned.
     type: str

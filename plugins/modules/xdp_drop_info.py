@@ -59,7 +59,7 @@ interfaces:
   type: dict
   contains:
     mode:
-      description: V(native), V(generic) or V(offload).
+      description: V(native) or V(generic).
       type: str
     program_id:
       description: Id of the program in the kernel.

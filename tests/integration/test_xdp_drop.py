@@ -201,9 +201,10 @@ def test_modes(box):
     assert found["interfaces"]["v0"]["mode"] == "native"
     assert "nothing is dropped for a moment" in found["warnings"][0]
     assert [one["packets"] for one in counted(box)["counters"]] == [2, 2, 1]
-    found = box.module(interface="v1", rules=RULES, mode="offload")
-    assert found["failed"]
-    assert "mode offload" in found["msg"]
+    for check in (True, False):
+        found = box.module(interface="v1", rules=RULES, mode="offload", check=check)
+        assert found["failed"]
+        assert "v1 cannot run the program in mode offload: NICs that run XDP programs themselves hold" in found["msg"]
 
 
 def test_the_connection_of_the_task_is_not_dropped(box):

@@ -52,7 +52,7 @@ def attach(interface, program, mode, wanted):
     """Attach a program to an interface that has none.
 
     :param interface: :class:`rtnetlink.Interface`.
-    :param mode: native, generic, offload, or auto: native, else generic.
+    :param mode: native, generic, or auto: native, else generic.
     :param wanted: :class:`loader.Features`.
     :returns: the descriptor of the link, None where there are no links; the mode; why not native, if that was tried.
     :raises ReconcileError: the kernel's reason.
@@ -161,8 +161,6 @@ def _refused(name, mode, error, reason):
     hint = ""
     if error.errno in CANNOT and mode == NATIVE:
         hint = ". With mode: auto or generic the program runs without the driver's help, at about a third of the speed"
-    elif error.errno in CANNOT and mode == rtnetlink.OFFLOAD:
-        hint = ". Few NICs can run XDP programs themselves; use mode: native or auto"
     elif error.errno == errno.EPERM:
         hint = ". It needs CAP_NET_ADMIN: run the task with 'become: true'"
     return f"{name} refuses an XDP program in mode {mode}: {reason}{hint}"

@@ -89,9 +89,9 @@ def address(buffer):
     return ctypes.addressof(buffer) if buffer is not None else 0
 
 
-def create_map(kind, key_size, value_size, max_entries, flags=0, *, name="", ifindex=0):
-    """Make a map; return its descriptor. ``ifindex``: the device that is to hold it (offload)."""
-    packed = struct.pack("<7I16sI", kind, key_size, value_size, max_entries, flags, 0, 0, name.encode()[:15], ifindex)
+def create_map(kind, key_size, value_size, max_entries, flags=0, *, name=""):
+    """Make a map; return its descriptor."""
+    packed = struct.pack("<7I16sI", kind, key_size, value_size, max_entries, flags, 0, 0, name.encode()[:15], 0)
     return _private(call(MAP_CREATE, packed)[0])
 
 
@@ -171,7 +171,7 @@ def lookup_batch(descriptor, key_size, value_size, chunk):
         before = after
 
 
-def load_program(instructions, name, licence, ifindex=0):
+def load_program(instructions, name, licence):
     """Have the kernel verify and load an XDP program; return its descriptor.
 
     :raises OSError: its text ends with the last line of the verifier's log, if it gave any.
@@ -184,8 +184,7 @@ def load_program(instructions, name, licence, ifindex=0):
             PROG_LOAD,
             struct.pack(
                 "<IIQQIIQII16sII", PROG_TYPE_XDP, len(instructions) // 8, address(code), address(licence),
-                1 if log is not None else 0, size, address(log), 0, 0, name.encode()[:15], ifindex,
-                0 if ifindex else ATTACH_XDP,
+                1 if log is not None else 0, size, address(log), 0, 0, name.encode()[:15], 0, ATTACH_XDP,
             ),
         )[0]  # fmt: skip
 

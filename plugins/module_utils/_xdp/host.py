@@ -357,11 +357,10 @@ def _loaded(interface, program, wanted):
     }
     packed = _packed_meta(meta)
     generation = pins.following(interface.name)
-    ifindex = interface.ifindex if program.mode == rtnetlink.OFFLOAD else 0
     with pins.opened(interface.name, before.generation if before else "none", "counters") as counters:
         if counters is not None and program.fresh:
             loader.reset_counters(counters, program.fresh)
-        loaded = loader.load(program.content, program.verdicts, wanted, counters=counters, meta=packed, ifindex=ifindex)
+        loaded = loader.load(program.content, program.verdicts, wanted, counters=counters, meta=packed)
     try:
         pins.write(interface.name, generation, loaded)
     except BaseException:

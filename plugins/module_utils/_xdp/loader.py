@@ -129,7 +129,7 @@ def explained(error, what):
     return f"Cannot {what}: {error.strerror or error}" + (f"; {hint}" if hint else "")
 
 
-def load(content, verdicts, wanted, *, counters=None, meta=b"", ifindex=0):
+def load(content, verdicts, wanted, *, counters=None, meta=b""):
     """Load the program of some rules; return it as :class:`Loaded`.
 
     :param content: :class:`tables.Tables`.
@@ -137,7 +137,6 @@ def load(content, verdicts, wanted, *, counters=None, meta=b"", ifindex=0):
     :param wanted: :class:`Features` to make use of.
     :param counters: a descriptor of counters to go on with; it is duplicated.
     :param meta: what is to be remembered with the program.
-    :param ifindex: the device that is to hold program and maps (offload).
     :raises ReconcileError: the kernel does not take it; its reason and the verifier's last lines.
     """
     names = [name for name in SPECS if name in ALWAYS or name in content.arrays or name in content.keyed]
@@ -149,9 +148,8 @@ def load(content, verdicts, wanted, *, counters=None, meta=b"", ifindex=0):
             if name == "counters" and counters is not None:
                 maps[name] = os.dup(counters)
                 continue
-            # A device cannot hold what user space maps into its memory.
-            mapped = wanted.mmap and not ifindex and SPECS[name][0] == bpf.ARRAY
-            maps[name] = _made(name, len(content.keyed.get(name, ())), mapped, ifindex)
+            mapped = wanted.mmap and SPECS[name][0] == bpf.ARRAY
+            maps[name] = _made(name, len(content.keyed.get(name, ())), mapped)
             if name in content.arrays:
                 write_array(maps[name], content.arrays[name], wanted, mapped)
             elif name in content.keyed:
@@ -159,12 +157,10 @@ def load(content, verdicts, wanted, *, counters=None, meta=b"", ifindex=0):
         doing = "load the XDP program"
         write_verdicts(maps["verdicts"], verdicts)
         bpf.update(maps["meta"], bytes(4), meta.ljust(META_SIZE, b"\0"))
-        return Loaded(bpf.load_program(instructions(content.constants, maps), NAME, LICENCE, ifindex), maps)
+        return Loaded(bpf.load_program(instructions(content.constants, maps), NAME, LICENCE), maps)
     except OSError as error:
         for descriptor in maps.values():
             os.close(descriptor)
-        if ifindex:
-            doing += " in the NIC (mode offload; few can, use native or auto)"
         raise ReconcileError(explained(error, doing)) from error
 
 
@@ -190,10 +186,10 @@ def instructions(constants, maps):
     return bytes(code)
 
 
-def _made(name, entries, mapped, ifindex):
+def _made(name, entries, mapped):
     kind, key_size, value_size, size = SPECS[name]
     flags = {bpf.LPM_TRIE: bpf.NO_PREALLOC}.get(kind, bpf.MMAPABLE if mapped else 0)
-    return bpf.create_map(kind, key_size, value_size, size or room(entries), flags, name=name, ifindex=ifindex)
+    return bpf.create_map(kind, key_size, value_size, size or room(entries), flags, name=name)
 
 
 def room(entries):

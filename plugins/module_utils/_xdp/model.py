@@ -47,7 +47,7 @@ class Live(NamedTuple):
     """A program of ours on an interface, or one that was there: what is kept of it and what is in its maps.
 
     :ivar generation: under which name it is pinned.
-    :ivar mode: native, generic or offload; None: it is no longer attached.
+    :ivar mode: native or generic; None: it is no longer attached.
     :ivar digest: of the rules that it was made of (:func:`tables.digest`), ``shown`` their texts by name.
     :ivar slots: ``{rule name: slot of the counters}``.
     :ivar verdicts: (drop, slot) of each rule, as they are in the map.

@@ -14,7 +14,7 @@ from .model import Link
 
 SLOTS = 128
 SIDES = ("source", "destination")
-AUTO, GENERIC = "auto", "generic"
+AUTO, GENERIC, OFFLOAD = "auto", "generic", "offload"
 
 
 class Program(NamedTuple):
@@ -64,7 +64,7 @@ def planner(wanted):
 def _device(wanted, device, digest, shown, content):
     if not wanted.present:
         return _absent(device, not wanted.in_place)
-    _refuse(device)
+    _refuse(device, wanted.mode)
     live, name = device.live, device.name
     warnings = ()
     if device.strips_tags and any(rule.vlans is not None for rule in wanted.rules):
@@ -107,10 +107,16 @@ def _with(program, content):
     return program._replace(content=content((), ()))
 
 
-def _refuse(device):
+def _refuse(device, mode):
     """Refuse what is not to be touched, or where a program makes no sense."""
     if not device.exists:
         raise ReconcileError(f"There is no interface {device.name} on this host. {device.advice}")
+    if mode == OFFLOAD:
+        # The drivers nfp and netdevsim, ndo_bpf() with BPF_OFFLOAD_MAP_ALLOC.
+        raise ReconcileError(
+            f"{device.name} cannot run the program in mode offload: NICs that run XDP programs themselves hold arrays "
+            "and hashes, and this one needs tries and counters of each CPU, too. Use mode: native or auto"
+        )
     if device.advice:
         raise ReconcileError(device.advice)
     if device.foreign:

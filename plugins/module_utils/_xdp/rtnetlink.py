@@ -24,7 +24,7 @@ NESTED = 0x8000
 NATIVE, GENERIC, OFFLOAD, SEVERAL = "native", "generic", "offload", "several"
 ATTACHED = {1: NATIVE, 2: GENERIC, 3: OFFLOAD, 4: SEVERAL}
 IF_NOEXIST, REPLACE = 1, 1 << 4  # XDP_FLAGS_*
-MODE_FLAGS = {GENERIC: 1 << 1, NATIVE: 1 << 2, OFFLOAD: 1 << 3}
+MODE_FLAGS = {GENERIC: 1 << 1, NATIVE: 1 << 2}
 BUFFER = 1 << 18
 
 
@@ -81,7 +81,7 @@ def reached_by(version, local, remote):
 def attach(index, program, mode, expected=None):
     """Attach a program to an interface without a link, or with ``program`` -1 take it off.
 
-    :param mode: native, generic or offload.
+    :param mode: native or generic.
     :param expected: the descriptor of the program that is to be there; None: none must be.
     :raises Refused: with the kernel's reason.
     """
