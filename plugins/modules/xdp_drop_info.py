@@ -27,7 +27,8 @@ options:
   top_sources:
     description:
       - How many of the source addresses that are dropped most are to be found, by sampling for O(interval) seconds.
-      - The running program is told to record sources for that time, which costs it some of its speed.
+      - The running program is told to record sources for that time, which costs it some of its speed. One task at a
+        time does that on an interface. Of a task that was killed meanwhile, the next one ends the recording.
     type: int
     default: 0
   sample_every:

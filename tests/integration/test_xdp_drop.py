@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``xdp_drop`` and ``xdp_drop_info`` on a veth pair, looked at with ip(8) and by what gets through."""
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 
 import pytest
@@ -471,6 +474,57 @@ def test_rates_and_sources_that_are_dropped_most(box):
     # Sampling has ended, and has left the rules as they were.
     assert not box.module(interface="v0", rules=RULES)["changed"]
     assert box.module("xdp_drop_info", top_sources=5)["msg"].startswith("top_sources are sampled for an interval")
+
+
+SAMPLED = """
+from tests.unit import conftest
+from ansible_collections.hostcraft.linux.plugins.module_utils._xdp import host, loader, pins
+live = host.brief("v0")
+with pins.opened("v0", live.generation, "verdicts") as verdicts:
+    print(loader.sampled(verdicts, len(live.verdicts)))
+"""
+
+
+@contextlib.contextmanager
+def sampling(box):
+    """Let the sources be sampled by a task, which is killed at the end if it is still there."""
+    run = modules.start("xdp_drop_info", within=box.within, interface=["v0"], interval=5, top_sources=1)
+    try:
+        for _attempt in range(20):
+            if box.run("python3", "-c", SAMPLED) == "True\n":
+                break
+        else:
+            pytest.fail("nothing is sampled")
+        yield run
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
+
+
+def test_a_survey_goes_on_with_what_is_replaced_meanwhile(box):
+    box.module(interface="v0", rules=RULES)
+    with sampling(box) as run:
+        second = box.module("xdp_drop_info", interface=["v0"], interval=1, top_sources=1)
+        assert "The sources that v0 drops are being sampled by another task" in second["msg"]
+        assert not box.module(interface="v0", rules=RULES[1:])["failed"]
+        box.passed(ALL)
+        found = modules.result(run)
+    assert not found["failed"], found
+    found = found["interfaces"]["v0"]
+    # The rules of the beginning, and counters that have gone on.
+    assert [rule["name"] for rule in found["rules"]] == ["office", "attackers", "dns"]
+    assert {one["name"]: one["packets"] for one in found["counters"]} == {"office": 0, "attackers": 4, "dns": 1}
+
+
+def test_the_sampling_of_a_survey_that_was_killed_is_ended_by_the_next_one(box):
+    box.module(interface="v0", rules=RULES)
+    with sampling(box):
+        counted(box)
+        # It is still there, and is not disturbed.
+        assert box.run("python3", "-c", SAMPLED) == "True\n"
+    assert box.run("python3", "-c", SAMPLED) == "True\n"
+    counted(box)
+    assert box.run("python3", "-c", SAMPLED) == "False\n"
 
 
 def test_the_right_device_is_named(box):

@@ -54,7 +54,10 @@ def _live(name, interface, wanted):
 
 
 def brief(name):
-    """Return the :class:`model.Live` of an interface without the contents of its tables."""
+    """Return the :class:`model.Live` of an interface without the contents of its tables.
+
+    :raises FileNotFoundError: another task has replaced it meanwhile.
+    """
     mode, generation, _own = _which(name, rtnetlink.interface(name))
     if not generation:
         return None
@@ -112,12 +115,12 @@ def _read(name, generation, mode, wanted):
 
 def read_meta(name, generation):
     """Return what is remembered with a generation."""
-    with pins.opened(name, generation, "meta") as descriptor:
+    with pins.needed(name, generation, "meta") as descriptor:
         return json.loads(bpf.lookup(descriptor, bytes(4), loader.META_SIZE).rstrip(b"\0").decode())
 
 
 def _verdicts(name, generation, count):
-    with pins.opened(name, generation, "verdicts") as descriptor:
+    with pins.needed(name, generation, "verdicts") as descriptor:
         found = []
         for position in range(min(count, MOST_RULES)):
             value = bpf.lookup(descriptor, struct.pack("<I", tables.verdict_key(position)), 16)

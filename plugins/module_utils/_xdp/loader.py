@@ -204,6 +204,12 @@ def write_verdicts(descriptor, verdicts, sample=0):
         bpf.update(descriptor, key, struct.pack("<IIII", drop, slot, sample, 0))
 
 
+def sampled(descriptor, count):
+    """Tell whether any of the first ``count`` rules is sampled."""
+    values = (bpf.lookup(descriptor, struct.pack("<I", tables.verdict_key(number)), 16) for number in range(count))
+    return any(struct.unpack_from("<I", value, 8)[0] for value in values)
+
+
 def write_array(descriptor, content, wanted, mapped, before=None):
     """Make an array what ``content`` says.
 

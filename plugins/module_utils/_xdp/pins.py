@@ -8,6 +8,7 @@ Private to the collection; not a public interface.
 """
 
 import contextlib
+import errno
 import os
 import re
 
@@ -90,6 +91,18 @@ def opened(interface, *parts):
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def needed(interface, *parts):
+    """Give a descriptor of a pinned object.
+
+    :raises FileNotFoundError: there is none; another task has replaced its generation, or taken it off.
+    """
+    with opened(interface, *parts) as descriptor:
+        if descriptor is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "/".join((directory(interface), *parts)))
+        yield descriptor
 
 
 def names(interface, generation):

@@ -5,13 +5,33 @@
 Private to the collection; not a public interface.
 """
 
+import contextlib
+import fcntl
 import ipaddress
 import os
 import time
 from contextlib import suppress
+from typing import Any, NamedTuple
 
+from .._core.reconcile import ReconcileError
 from . import bpf, declared, host, loader, pins, rtnetlink
 from .model import Live
+
+ATTEMPTS = 5  # to read what another task replaces at the moment
+
+
+class Held(NamedTuple):
+    """What an interface runs, held by descriptors: it can be read to the end, whatever replaces it meanwhile.
+
+    :ivar running: mode, id and tag of the program.
+    """
+
+    live: Live
+    running: dict
+    rules: Any
+    counters: int
+    verdicts: int
+    samples: int
 
 
 def survey(names, interval, top, every):
@@ -21,45 +41,87 @@ def survey(names, interval, top, every):
     :param interval: seconds between two reads of the counters; 0: they are read once.
     :param top: how many of the sources that are dropped most are returned; 0: they are not sampled.
     :param every: of how many dropped packets one is sampled.
-    :raises ReconcileError: bpf(2) is not to be had.
+    :raises ReconcileError: bpf(2) is not to be had, or another survey samples the same interface.
     """
     loader.features()
     if names is None:
         names = sorted(one.name for one in rtnetlink.interfaces() if os.path.isdir(pins.directory(one.name)))
-    lives = {name: host.brief(name) for name in names}
-    lives = {name: live for name, live in lives.items() if live and live.mode}
-    first = {name: _counters(name, live) for name, live in lives.items()}
+    with contextlib.ExitStack() as until:
+        held = {name: _held(name, until) for name in names}
+        held = {name: one for name, one in held.items() if one}
+        for name, one in held.items():
+            _settle_sampling(name, one, until if top else None)
+        return _read(held, interval, top, (1 << 32) // every - 1 if every > 1 else (1 << 32) - 1)
+
+
+def _held(name, until):
+    """Return the :class:`Held` of an interface, None when it runs nothing of ours.
+
+    :param until: an ``ExitStack``, which closes the descriptors.
+    """
+    for _attempt in range(ATTEMPTS):
+        with suppress(FileNotFoundError):
+            live = host.brief(name)
+            if not live or not live.mode:
+                return None
+            running, rules = host.running([name]).get(name), declared.read(name, live.digest)
+            parts = [pins.needed(name, live.generation, part) for part in ("counters", "verdicts", "samples")]
+            return Held(live, running or {}, rules, *[until.enter_context(part) for part in parts])
+    raise ReconcileError(f"The rules of {name} are replaced by another task again and again. Ask anew when it is done")
+
+
+def _settle_sampling(name, held, until):
+    """End the sampling of a survey that was killed; who samples holds a lock, which goes with it.
+
+    :param until: an ``ExitStack`` that is to hold the lock; None: it is not kept.
+    :raises ReconcileError: the lock is wanted, and another survey holds it.
+    """
+    with contextlib.ExitStack() as here:
+        try:
+            directory = os.open(pins.directory(name), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:  # taken off meanwhile
+            return
+        (until or here).callback(os.close, directory)
+        try:
+            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if until:
+                raise ReconcileError(
+                    f"The sources that {name} drops are being sampled by another task. Ask for top_sources again when "
+                    "its interval is over"
+                ) from None
+            return
+        if loader.sampled(held.verdicts, len(held.live.verdicts)):
+            loader.write_verdicts(held.verdicts, held.live.verdicts)
+
+
+def _read(held, interval, top, probability):
+    """Return what there is to say of each interface, after the interval.
+
+    :param probability: of 2**32, with which a program records the source of what a rule drops, if ``top`` is not 0.
+    """
+    first = {name: loader.read_counters(one.counters) for name, one in held.items()}
     began = time.monotonic()
     if interval:
         try:
-            for name, live in lives.items() if top else ():
-                _sample(name, live, (1 << 32) // every - 1 if every > 1 else (1 << 32) - 1)
+            for one in held.values() if top else ():
+                _forget_samples(one.samples)
+                loader.write_verdicts(one.verdicts, one.live.verdicts, probability)
             time.sleep(interval)
         finally:
-            for name, live in lives.items() if top else ():
-                _sample(name, live, 0)
-    took = time.monotonic() - began
-    running, found = host.running(lives), {}
-    for name, live in lives.items():
-        now = _counters(name, live) if interval else first[name]
+            for one in held.values() if top else ():
+                loader.write_verdicts(one.verdicts, one.live.verdicts)
+    took, found = time.monotonic() - began if interval else 0, {}
+    for name, one in held.items():
+        now = loader.read_counters(one.counters) if interval else first[name]
         rows = [
-            dict({"name": rule}, **_row(now[slot], first[name][slot], took if interval else 0))
-            for rule, slot in live.slots.items()
+            dict({"name": rule}, **_row(now[slot], first[name][slot], took)) for rule, slot in one.live.slots.items()
         ]
-        found[name] = dict(
-            running[name],
-            rules=declared.read(name, live.digest),
-            counters=rows,
-            no_rule=_row(now[loader.NO_RULE], first[name][loader.NO_RULE], took if interval else 0),
-        )
+        nothing = _row(now[loader.NO_RULE], first[name][loader.NO_RULE], took)
+        found[name] = dict(one.running, rules=one.rules, counters=rows, no_rule=nothing)
         if top:
-            found[name]["top_sources"] = _top(name, live, top)
+            found[name]["top_sources"] = _top(one.samples, top)
     return found
-
-
-def _counters(name, live):
-    with pins.opened(name, live.generation, "counters") as descriptor:
-        return loader.read_counters(descriptor)
 
 
 def _row(now, before, seconds):
@@ -70,18 +132,9 @@ def _row(now, before, seconds):
     return row
 
 
-def _sample(name, live: Live, probability):
-    """Tell the running program with what probability (of 2**32) it records the source of what a rule drops."""
-    if probability:
-        _forget_samples(name, live)
-    with pins.opened(name, live.generation, "verdicts") as descriptor:
-        loader.write_verdicts(descriptor, live.verdicts, probability)
-
-
-def _forget_samples(name, live):
-    with pins.opened(name, live.generation, "samples") as descriptor:
-        for key, _count in _samples(descriptor):
-            bpf.delete(descriptor, key)
+def _forget_samples(descriptor):
+    for key, _count in _samples(descriptor):
+        bpf.delete(descriptor, key)
 
 
 def _samples(descriptor):
@@ -93,9 +146,8 @@ def _samples(descriptor):
     return found
 
 
-def _top(name, live, top):
-    with pins.opened(name, live.generation, "samples") as descriptor:
-        found = sorted(_samples(descriptor), key=lambda pair: (-pair[1], pair[0]))[:top]
+def _top(descriptor, top):
+    found = sorted(_samples(descriptor), key=lambda pair: (-pair[1], pair[0]))[:top]
     return [{"source": _shown(key), "samples": count} for key, count in found]
 
 
