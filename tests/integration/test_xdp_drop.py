@@ -234,6 +234,24 @@ def test_the_connection_of_the_task_is_not_dropped(box):
         box.run("ip", "address", "flush", "dev", "v0")
 
 
+def test_each_next_hop_to_the_controller_is_a_way_of_the_connection(box):
+    connection = {"SSH_CONNECTION": "198.51.100.9 50022 192.0.2.1 22"}
+    everything = [{"name": "all", "action": "drop", "protocol": ["tcp"]}]
+    box.run("ip", "address", "add", "192.0.2.1/32", "dev", "lo")
+    for name, address in (("v0", "10.0.0.1/24"), ("v1", "10.0.1.1/24")):
+        box.run("ip", "address", "add", address, "dev", name)
+    hops = ("nexthop", "via", "10.0.0.2", "nexthop", "via", "10.0.1.2")
+    box.run("ip", "route", "add", "198.51.100.0/24", *hops)
+    try:
+        for name in ("v0", "v1"):
+            found = box.module(interface=name, rules=everything, env=connection, check=True)
+            assert "rule 'all' drops a packet of the connection that this task runs over" in found.get("msg", ""), name
+    finally:
+        for name in ("v0", "v1"):
+            box.run("ip", "address", "flush", "dev", name)
+        box.run("ip", "address", "del", "192.0.2.1/32", "dev", "lo")
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -326,9 +344,10 @@ def test_without_capability_or_bpffs(box):
         assert "xdp" not in box.link()
     box.run("umount", "/sys/fs/bpf")
     try:
-        found = box.module(interface="v0", rules=RULES)
-        assert found["failed"]
-        assert "mount -t bpf bpf /sys/fs/bpf" in found["msg"]
+        for check in (True, False):
+            found = box.module(interface="v0", rules=RULES, check=check)
+            assert found["failed"]
+            assert "mount -t bpf bpf /sys/fs/bpf" in found["msg"]
         assert "xdp" not in box.link()
     finally:
         box.run("mount", "-t", "bpf", "bpf", "/sys/fs/bpf")

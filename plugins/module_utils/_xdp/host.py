@@ -160,7 +160,6 @@ def apply(step, wanted, told):
 
 
 def _attach(name, program, wanted, told):
-    pins.check_mounted()
     interface = _interface(name)
     before = program.before
     generation, loaded = _loaded(interface, program, wanted)
@@ -351,14 +350,7 @@ def _interface(name):
 def _loaded(interface, program, wanted):
     """Load and pin a generation; return its name and descriptors."""
     before = program.before
-    meta = {
-        "interface": interface.name,
-        "digest": program.digest,
-        "shown": program.shown,
-        "slots": program.slots,
-        "constants": program.content.constants,
-    }
-    packed = _packed_meta(meta)
+    packed = remembered(interface.name, program)
     generation = pins.following(interface.name)
     with pins.opened(interface.name, before.generation if before else "none", "counters") as counters:
         if counters is not None and program.fresh:
@@ -373,11 +365,29 @@ def _loaded(interface, program, wanted):
     return generation, loaded
 
 
+def remembered(name, program):
+    """Return the bytes that are kept with the program of an interface.
+
+    :param program: :class:`plan.Program`.
+    :raises ReconcileError: there are too many.
+    """
+    return _packed_meta(
+        {
+            "interface": name,
+            "digest": program.digest,
+            "shown": program.shown,
+            "slots": program.slots,
+            "constants": program.content.constants,
+        }
+    )
+
+
 def _packed_meta(meta):
     packed = json.dumps(meta).encode()
     if len(packed) > loader.META_SIZE:
         raise ReconcileError(
-            f"The rules are too long to be remembered: {len(packed)} bytes, at most {loader.META_SIZE}"
+            f"The rules without their prefixes are too long to be remembered: {len(packed)} bytes, at most "
+            f"{loader.META_SIZE}. Write lists of ports as ranges, or put rules together"
         )
     return packed
 

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 RTM_GETLINK, RTM_SETLINK, RTM_GETADDR, RTM_GETROUTE, NLMSG_ERROR, NLMSG_DONE = 18, 19, 22, 26, 2, 3
 REQUEST, ACK, DUMP = 1, 4, 0x300
-IFA_LOCAL, IFA_ADDRESS, RTA_DST, RTA_OIF = 2, 1, 1, 4
+IFA_LOCAL, IFA_ADDRESS, RTA_DST, RTA_OIF, RTA_MULTIPATH = 2, 1, 1, 4, 9
+FIB_MATCH = 0x2000  # RTM_F_FIB_MATCH (Linux 4.13): the whole route, not what it is for one packet
 SOL_NETLINK, CAP_ACK, EXT_ACK = 270, 10, 11
 IFLA_IFNAME, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO, IFLA_XDP = 3, 5, 10, 18, 43
 KIND, DATA, PORT_KIND = 1, 2, 4  # IFLA_INFO_*
@@ -65,17 +66,30 @@ def interfaces():
 
 
 def reached_by(version, local, remote):
-    """Return the indexes of the interfaces that have the address ``local``, or that lead to ``remote``."""
+    """Return the indexes of the interfaces that have the address ``local``, or that lead to ``remote``.
+
+    Of a route with several next hops the kernel names the one that it would take; all of them lead there.
+    """
     family = socket.AF_INET if version == 4 else socket.AF_INET6
     found = set()
     for body in _dump(RTM_GETADDR, struct.pack("<BBBBI", family, 0, 0, 0, 0)):
         said = _attributes(body[8:])
         if local in (said.get(IFA_LOCAL), said.get(IFA_ADDRESS) if IFA_LOCAL not in said else None):
             found.update(struct.unpack_from("<I", body, 4))
-    request = struct.pack("<BBBBBBBBI", family, 8 * len(remote), 0, 0, 0, 0, 0, 0, 0) + _attribute(RTA_DST, remote)
-    with contextlib.suppress(Refused):  # no route back
-        found.add(_number(_attributes(_talk(RTM_GETROUTE, request)[12:]).get(RTA_OIF)))
+    for flags in (0, FIB_MATCH):
+        head = struct.pack("<BBBBBBBBI", family, 8 * len(remote), 0, 0, 0, 0, 0, 0, flags)
+        with contextlib.suppress(Refused):  # no route back
+            said = _attributes(_talk(RTM_GETROUTE, head + _attribute(RTA_DST, remote))[12:])
+            found.update({_number(said.get(RTA_OIF)), *_next_hops(said.get(RTA_MULTIPATH, b""))})
     return found - {0}
+
+
+def _next_hops(content):
+    """Yield the index of the interface of each struct rtnexthop (include/uapi/linux/rtnetlink.h)."""
+    while len(content) >= 8:
+        length, _flags, _weight, index = struct.unpack_from("<HBBi", content)
+        yield index
+        content = content[max(8, (length + 3) & ~3) :]
 
 
 def attach(index, program, mode, expected=None):

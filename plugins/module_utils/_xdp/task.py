@@ -8,7 +8,7 @@ Private to the collection; not a public interface.
 import re
 
 from .._core.reconcile import ReconcileError
-from . import declare, management, plan, prefixes, trial
+from . import declare, host, management, pins, plan, prefixes, trial
 from .model import Wanted
 from .rtnetlink import GENERIC
 
@@ -38,15 +38,18 @@ def wanted_of(interfaces, rules, mode, present=True, in_place=True):
 def tried_planner(wanted, features, allow_lockout):
     """Return ``plan(state)``, which tries in the kernel what it plans, and refuses what would cut off this connection.
 
-    :raises ReconcileError: when it is called; names the rule and the connection.
+    :raises ReconcileError: when it is called; names the rule and the connection, or what is in the way of attaching.
     """
     made = plan.planner(wanted)
 
     def planned(state):
         todo = made(state)
         programs = {step.target: step.data for step in todo.steps if isinstance(step.data, plan.Program)}
+        if programs:
+            pins.check_mounted()
         cut, seen = [], []
         for name, program in programs.items():
+            host.remembered(name, program)
             sessions = management.sessions(name, _strips_tags(state[0][name], wanted.mode))
             # Interfaces that had no tables have the same ones, made once.
             if sessions or not any(program.content is one for one in seen):

@@ -123,3 +123,12 @@ def test_each_of_several_tables_is_tried(monkeypatch):
     todo = more(({"eth0": Device("eth0", live=live), "eth1": Device("eth1"), "eth2": Device("eth2")}, {}))
     assert [step.verb for step in todo.steps] == ["update", "attach", "attach"]
     assert [id(one) for one in tried] == [id(todo.steps[0].data.content), id(todo.steps[1].data.content)]
+
+
+def test_rules_that_are_too_long_are_refused_when_they_are_planned(monkeypatch):
+    monkeypatch.setattr(pins, "check_mounted", lambda: None)
+    ports = [str(port) for port in range(1, 600, 2)]
+    many = [dict(TCP, name=str(number), action="drop", destination_ports=ports) for number in range(64)]
+    planned = task.tried_planner(task.wanted_of(["eth0"], many, "auto"), None, allow_lockout=True)
+    with pytest.raises(ReconcileError, match="The rules without their prefixes are too long to be remembered"):
+        planned(({"eth0": Device("eth0")}, {}))
