@@ -7,7 +7,8 @@ from collections import Counter
 from random import Random
 
 import pytest
-from ansible_collections.hostcraft.linux.plugins.module_utils._xdp import bpf, loader, reference, tables
+from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError
+from ansible_collections.hostcraft.linux.plugins.module_utils._xdp import bpf, loader, reference, tables, trial
 from ansible_collections.hostcraft.linux.plugins.module_utils._xdp.model import Prefixes, Rule
 
 from tests.integration import frames
@@ -28,6 +29,7 @@ def test_verdicts_are_those_of_the_reference_model(seed):
     if seed % 2:  # so many prefixes that they are laid out in blocks
         side = random.choice(("source", "destination"))
         rules[-1] = rules[-1]._replace(**{side: frames.prefixes(random, many=True)})
+    assert trial.tried(rules, tables.compiled(rules), loader.features(), ()) == ()
     # Every fourth without batches and memory maps: the tables must be the same.
     loaded = load(rules, loader.features() if seed % 4 else PLAIN)
     try:
@@ -47,6 +49,19 @@ def test_verdicts_are_those_of_the_reference_model(seed):
         }
     finally:
         loader.close(loaded)
+
+
+def test_a_program_that_does_not_what_the_rules_say_is_not_used():
+    rules = [Rule("one", True, protocols=frozenset([17])), Rule("two", True, parts=frozenset([1, 2]))]
+    made = tables.compiled(rules)
+    assert trial.tried(rules, made, loader.features(), ()) == ()
+    for broken in (
+        made._replace(constants={**made.constants, tables.ALL: 0}),
+        # Only what misses a rule tells that it takes too much.
+        made._replace(constants={**made.constants, tables.WHOLE_PART: 3}),
+    ):
+        with pytest.raises(ReconcileError, match=r"Rule '.*': tried on a frame in this kernel, the program says"):
+            trial.tried(rules, broken, loader.features(), ())
 
 
 def test_frames_reach_all_there_is_to_reach():

@@ -8,7 +8,7 @@ Private to the collection; not a public interface.
 from typing import NamedTuple
 
 from .model import FIRST, ICMPV6, LATER, TCP, UNTAGGED, WHOLE, WITH_PORTS
-from .reference import inside
+from .reference import EXTENSIONS, inside
 
 FIN, SYN, PSH, ACK = 1, 2, 8, 16
 # Of a connection that is in use: what only acknowledges, what carries data, and its end.
@@ -18,6 +18,9 @@ NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT = 135, 136
 NEW_PORTS = (1024, 32768, 49152, 60999)
 # Few systems choose lower ones, which are the ports of services as well; a rule on these is no danger.
 CHOSEN = (32768, 65535)
+# Those that have ports first, so that a condition on these is met; and no extension header of IPv6, behind which
+# another protocol would count.
+PROTOCOLS = (*WITH_PORTS, *(number for number in range(1, 256) if number not in EXTENSIONS))
 LINK_LOCAL = 0xFE80 << 112 | 1
 SOLICITED_NODE = 0xFF02 << 112 | 0x1FF << 24  # RFC 4291, section 2.7.1, before the last 24 bits of the address
 
@@ -76,52 +79,79 @@ def new_ports(rules):
     return sorted({*NEW_PORTS, *(port for port in edges if CHOSEN[0] <= port <= CHOSEN[1])})
 
 
+class Fields(NamedTuple):
+    """What the conditions of rules are about, of a frame that is to be made."""
+
+    version: int
+    source: int
+    destination: int
+    protocol: int
+    vlan: int
+    part: int
+    source_port: int
+    destination_port: int
+    icmp: int
+    flags: int
+
+
 def hit(rule):
     """Return a frame that the rule matches, None when there can be none."""
-    version = next((one for one in (4, 6) if _possible(rule, one)), None)
-    if version is None:
-        return None
-    protocol = _protocol(rule, version)
-    vlan = rule.vlans[0][0] if rule.vlans else UNTAGGED
-    part = min(rule.parts) if rule.parts else WHOLE
-    if part == LATER and (rule.source_ports or rule.destination_ports or rule.icmp_types or rule.tcp_flags):
-        return None
-    if rule.icmp_types:
-        content = bytes([min(rule.icmp_types)]) + bytes(7)
-    elif protocol == TCP or protocol in WITH_PORTS:
-        flags = rule.tcp_flags[1] if rule.tcp_flags else ACK
-        content = _tcp(_first(rule.source_ports), _first(rule.destination_ports), flags)
-    else:
-        content = bytes(8)
-    addresses = (_address(rule.source, version), _address(rule.destination, version))
-    return frame(version, *addresses, protocol, vlan, content, part)
+    fields = _fields(rule)
+    return None if fields is None else _of(fields)
 
 
 def misses(rule):
     """Yield frames that fail one condition of the rule each."""
-    found = hit(rule)
-    if found is None:
+    fields = _fields(rule)
+    if fields is None:
         return
-    version = 4 if _possible(rule, 4) else 6
-    protocol = _protocol(rule, version)
-    have = (_address(rule.source, version), _address(rule.destination, version))
-    vlan = rule.vlans[0][0] if rule.vlans else UNTAGGED
-    part = min(rule.parts) if rule.parts else WHOLE
-    content = found[-20:]
-    for side in (0, 1):
-        outside = _outside((rule.source, rule.destination)[side], version)
+    for side in ("source", "destination"):
+        outside = _outside(getattr(rule, side), fields.version)
         if outside is not None:
-            moved = [outside if number == side else address for number, address in enumerate(have)]
-            yield frame(version, *moved, protocol, vlan, content, part)
-    if rule.protocols:
-        other = min(set(range(1, 256)) - rule.protocols, default=0)
-        yield frame(version, *have, other, vlan, content, part)
-    if rule.vlans:
-        other = next((number for number in range(4095) if not _in(rule.vlans, number)), 4095)
-        yield frame(version, *have, protocol, other, content, part)
-    if rule.source_ports or rule.destination_ports:
-        sides = [_other(rule.source_ports), _other(rule.destination_ports)]
-        yield frame(version, *have, protocol, vlan, _tcp(*sides, ACK), part)
+            yield _of(fields._replace(**{side: outside}))
+    for field, other in (
+        ("protocol", _first_not_in(rule.protocols, PROTOCOLS)),
+        ("source_port", _other(rule.source_ports)),
+        ("destination_port", _other(rule.destination_ports)),
+        ("icmp", _first_not_in(rule.icmp_types, range(256))),
+        ("vlan", None if rule.vlans is None else next((one for one in range(4095) if not _in(rule.vlans, one)), None)),
+        ("part", _first_not_in(rule.parts, (WHOLE, FIRST, LATER))),
+    ):
+        if other is not None:
+            yield _of(fields._replace(**{field: other}))
+    for bit in (1 << number for number in range(8)):
+        if rule.tcp_flags is not None and rule.tcp_flags[0] & bit:
+            yield _of(fields._replace(flags=fields.flags ^ bit))
+
+
+def _fields(rule):
+    """Return the :class:`Fields` of a frame that the rule matches, None when there can be none."""
+    version = next((one for one in (4, 6) if _possible(rule, one)), None)
+    part = min(rule.parts) if rule.parts else WHOLE
+    later = part == LATER and (rule.source_ports or rule.destination_ports or rule.icmp_types or rule.tcp_flags)
+    if version is None or later:
+        return None
+    return Fields(
+        version,
+        _address(rule.source, version),
+        _address(rule.destination, version),
+        _protocol(rule, version),
+        rule.vlans[0][0] if rule.vlans else UNTAGGED,
+        part,
+        _first(rule.source_ports),
+        _first(rule.destination_ports),
+        min(rule.icmp_types) if rule.icmp_types else 0,
+        rule.tcp_flags[1] if rule.tcp_flags else ACK,
+    )
+
+
+def _of(fields):
+    if fields.protocol in WITH_PORTS:
+        content = _tcp(fields.source_port, fields.destination_port, fields.flags)
+    else:
+        content = bytes([fields.icmp]) + bytes(7)
+    addresses = (fields.source, fields.destination)
+    return frame(fields.version, *addresses, fields.protocol, fields.vlan, content, fields.part)
 
 
 def frame(version, source, destination, protocol, vlan, content, part=WHOLE):  # noqa: PLR0917 in their order in a frame
@@ -187,9 +217,17 @@ def _first(ranges):
 
 
 def _other(ranges):
+    """Return a port in none of the ranges, None when there is none or all will do."""
     if ranges is None:
-        return 40000
-    return next((port for port in range(65535, -1, -1) if not _in(ranges, port)), 40000)
+        return None
+    return next((port for port in range(65535, -1, -1) if not _in(ranges, port)), None)
+
+
+def _first_not_in(values, candidates):
+    """Return one of the candidates that is none of the values, None when there is none or all will do."""
+    if values is None:
+        return None
+    return next((one for one in candidates if one not in values), None)
 
 
 def _in(ranges, number):

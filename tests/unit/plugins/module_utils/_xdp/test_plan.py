@@ -137,12 +137,47 @@ def test_what_is_reported_can_be_declared():
     assert tables.digest(found) == tables.digest(declare.rules(again, prefixes.read, prefixes.parsed))
 
 
-def test_hits_and_misses_are_what_the_reference_model_says():
-    for rule in OLD + rules({"tcp_flags": ["syn", "!ack"]}, {"protocol": ["icmpv6"], "icmp_types": ["echo-request"]}):
-        assert reference.first_match([rule], packets.hit(rule)) == 0
-        assert [reference.first_match([rule], frame) for frame in packets.misses(rule)] == [None] * len(
-            list(packets.misses(rule))
-        )
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"source": ["10.0.0.0/8", "2001:db8::/32"]},
+        {"destination": ["2001:db8::/32"]},
+        {"source": MANY},
+        {"protocol": ["udp"]},
+        {"protocol": ["gre", "42"]},
+        {"source_ports": ["53"]},
+        {"destination_ports": ["1-1000", "65535"]},
+        {"protocol": ["icmpv6"], "icmp_types": ["echo-request"]},
+        {"protocol": ["icmp"], "icmp_types": ["0", "1"]},
+        {"tcp_flags": ["syn", "!ack"]},
+        {"tcp_flags": ["!rst"]},
+        {"vlan": ["untagged", "5"]},
+        {"vlan": ["5-7"]},
+        {"fragment": True},
+        {"fragment": False},
+        {
+            "source": ["10.0.0.0/8"],
+            "destination": ["192.0.2.0/24"],
+            "protocol": ["tcp"],
+            "source_ports": ["1-1023"],
+            "destination_ports": ["22"],
+            "tcp_flags": ["syn", "!fin"],
+            "vlan": ["9"],
+            "fragment": False,
+        },
+    ],
+)
+def test_a_hit_and_a_miss_of_each_condition(options):
+    (rule,) = rules(options)
+    assert reference.first_match([rule], packets.hit(rule)) == 0
+    frames = list(packets.misses(rule))
+    assert [reference.first_match([rule], frame) for frame in frames] == [None] * len(frames)
+    # Without the condition that it misses the rule would match; ICMP types and TCP flags need their protocol.
+    for name in tables.CONDITIONS:
+        if getattr(rule, name) is not None and not (name == "protocols" and (rule.icmp_types or rule.tcp_flags)):
+            wider = rule._replace(**{name: None})
+            assert any(reference.first_match([wider], frame) == 0 for frame in frames), name
+    assert frames
 
 
 def test_more_classes_than_a_byte_can_number_are_looked_up_in_the_trie():
