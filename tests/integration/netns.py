@@ -83,18 +83,23 @@ class Box:
         with sender, tap:
             sender.bind(("v1", 0))
             tap.bind(("v0", TAP))
-            tap.setblocking(False)
-            while True:  # what was under way before
-                try:
-                    tap.recv(4096)
-                except BlockingIOError:
-                    break
-            tap.settimeout(5)
-            # The last one passes whatever the rules say, so that it is known when all have arrived.
-            last = bytes([255] * 6) + bytes(6) + b"\x88\xb5" + os.urandom(46)
-            for frame in [*frames, last]:
-                sender.send(frame)
-            found = []
-            while last not in found:
-                found.append(tap.recv(4096))
-            return found[:-1]
+            return got_past(sender, tap, frames)
+
+
+def got_past(sender, tap, frames):
+    """Send frames by a packet socket on one end; return those that arrive at one on the other end."""
+    tap.setblocking(False)
+    while True:  # what was under way before
+        try:
+            tap.recv(4096)
+        except BlockingIOError:
+            break
+    tap.settimeout(5)
+    # The last one passes whatever the rules say, so that it is known when all have arrived.
+    last = bytes([255] * 6) + bytes(6) + b"\x88\xb5" + os.urandom(46)
+    for frame in [*frames, last]:
+        sender.send(frame)
+    found = []
+    while last not in found:
+        found.append(tap.recv(4096))
+    return found[:-1]
