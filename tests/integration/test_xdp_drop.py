@@ -427,8 +427,47 @@ def test_the_same_without_links_batches_and_memory_maps(box):
     assert box.passed(ALL) == [OFFICE, OFFICE6]
     assert declare([RULES[0], wider]) == ["replace v0: -dns", "[]"]
     assert [one["packets"] for one in counted(box)["counters"]] == [4, 6]
+    # Entries that come, and that go.
+    many = [*RULES[1]["source"], "2001:db8:7::/48", "11.0.0.7"]
+    assert declare([dict(RULES[1], source=many)])[1:] == ["[]"]
+    assert box.passed(ALL) == [OTHER, DNS]
+    fewer = [one for one in many if one not in ("10.0.0.0/8", "2001:db8:7::/48")] + ["10.0.0.0/16", "11.0.0.1"]
+    assert declare([dict(RULES[1], source=fewer)]) == ["update v0: attackers changed", "[]"]
+    assert box.passed(ALL) == [ATTACKER]
     # Nothing but the program that is expected is replaced or taken off; the module itself goes on with it.
-    assert box.module(interface="v0", rules=RULES)["steps"] == ["replace v0: +dns, attackers changed"]
+    assert box.module(interface="v0", rules=RULES)["steps"] == ["replace v0: +office, +dns, attackers changed"]
+
+
+# Somebody else's program comes between the plan and what is done.
+COLLISION = (
+    OLD_KERNEL.partition("for step in")[0]
+    + """
+from ansible_collections.hostcraft.linux.plugins.module_utils._xdp import bpf, rtnetlink
+from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError
+steps = planned(host.observe(["v0"], "native", features)).steps
+gone = task.tried_planner(task.wanted_of(["v0"], [], "native", present=False), features, False)
+steps += gone(host.observe(["v0"], "native", features)).steps
+index = rtnetlink.interface("v0").ifindex
+live = host.brief("v0")
+with host.pins.opened("v0", live.generation, "prog") as ours:
+    rtnetlink.attach(index, bpf.load_program(attachment.PASS_ALL, "somebodys", "GPL"), "native", expected=ours)
+for step in steps:
+    try:
+        host.apply(step, features, [])
+    except ReconcileError as error:
+        print(step.verb, error)
+"""
+)
+
+
+def test_a_program_that_came_meanwhile_is_not_replaced_without_links(box):
+    box.run("python3", "-c", OLD_KERNEL, json.dumps(RULES[:2]))
+    said = box.run("python3", "-c", COLLISION, json.dumps(RULES[1:2])).splitlines()
+    assert [line.split()[0] for line in said] == ["replace", "detach"]
+    assert "v0: the XDP program could not be replaced, the one before runs on: " in said[0]
+    assert "v0: the XDP program could not be taken off: " in said[1]
+    assert box.link()["xdp"]["prog"]["name"] == "somebodys"
+    box.run("ip", "link", "set", "v0", "xdpdrv", "off")
 
 
 def test_rates_and_sources_that_are_dropped_most(box):

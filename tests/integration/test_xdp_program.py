@@ -64,6 +64,29 @@ def test_a_program_that_does_not_what_the_rules_say_is_not_used():
             trial.tried(rules, broken, loader.features(), ())
 
 
+@pytest.mark.parametrize("wanted", [PLAIN, loader.Features(mmap=False), loader.Features()])
+def test_an_array_is_changed_where_it_differs(wanted):
+    """By entries, by batches of them, and in memory."""
+    size = 4 * loader.PAGE
+    first, second = bytearray(size), bytearray(size)
+    first[8:16] = second[8:16] = b"stays so"
+    first[loader.PAGE : loader.PAGE + 8] = b"is there"
+    second[-8:] = b"is added"
+    descriptor = bpf.create_map(bpf.ARRAY, 4, 8, size // 8, bpf.MMAPABLE if wanted.mmap else 0)
+    try:
+        loader.write_array(descriptor, bytes(first), wanted, wanted.mmap)
+        assert loader.read_array(descriptor, size, wanted, wanted.mmap) == first
+        # What is the same is not written again: somebody else's change of it stays.
+        bpf.update(descriptor, (1).to_bytes(4, "little"), b"meddled!")
+        loader.write_array(descriptor, bytes(second), wanted, wanted.mmap, bytes(first))
+        if not wanted.mmap:
+            assert bpf.lookup(descriptor, (1).to_bytes(4, "little"), 8) == b"meddled!"
+            bpf.update(descriptor, (1).to_bytes(4, "little"), b"stays so")
+        assert loader.read_array(descriptor, size, wanted, wanted.mmap) == second
+    finally:
+        os.close(descriptor)
+
+
 def test_frames_reach_all_there_is_to_reach():
     """The property test would prove little if its frames met few of the rules and parts of the parser."""
     random = Random(0)
