@@ -210,6 +210,35 @@ def test_modes(box):
         assert "v1 cannot run the program in mode offload: NICs that run XDP programs themselves hold" in found["msg"]
 
 
+# What ethtool -K NAME rxvlan on|off does: ETHTOOL_GFLAGS and SFLAGS, ETH_FLAG_RXVLAN (linux/ethtool.h).
+RXVLAN = """
+import array, fcntl, socket, struct, sys
+def ask(command, data):
+    value = array.array("I", [command, data])
+    fcntl.ioctl(socket.socket(), 0x8946, struct.pack("16sP16x", sys.argv[1].encode(), value.buffer_info()[0]))
+    return value[1]
+ask(0x26, ask(0x25, 0) & ~(1 << 8) | (sys.argv[2] == "on") << 8)
+"""
+
+
+def test_a_nic_that_takes_tags_off_is_named(box):
+    rules = [{"name": "guests", "action": "drop", "vlan": ["5"]}]
+
+    def warned(name):
+        found = box.module(interface=name, rules=rules, check=True)
+        return any(f"ethtool -K {name} rxvlan off" in text for text in found["warnings"])
+
+    assert not warned("lo")
+    try:
+        for switch, expected in (("off", False), ("on", True)):
+            box.run("python3", "-c", RXVLAN, "v0", switch)
+            assert warned("v0") == expected, switch
+            if box.run("sh", "-c", "command -v ethtool || true"):
+                assert f"rx-vlan-offload: {switch}" in box.run("ethtool", "-k", "v0")
+    finally:
+        box.run("python3", "-c", RXVLAN, "v0", "on")
+
+
 def test_the_connection_of_the_task_is_not_dropped(box):
     box.run("ip", "address", "add", "192.0.2.1/24", "dev", "v0")
     connection = {"SSH_CONNECTION": "192.0.2.9 50022 192.0.2.1 22"}
@@ -388,7 +417,11 @@ def test_nothing_leaks_while_rules_change(box):
     found = json.loads(box.run("python3", "-m", "tests.integration.xdp_swaps", "100"))
     assert found["replace"] >= 100
     assert found["update"] >= 100
-    assert found["dropped"] > 1000
+    # While the changes were made, but for the first ones, there were packets that could have got through.
+    changes = found["replace"] + found["update"]
+    assert found["under_fire"] > 0.9 * changes, found
+    assert found["sent"] > 200 * changes, found
+    assert found["dropped"] > 0
     assert (found["leaked"], found["no_rule"]) == (0, 0)
 
 

@@ -28,6 +28,7 @@ from ansible_collections.hostcraft.linux.plugins.module_utils._xdp import (  # n
 TAP = 0x0003
 PR_SET_PDEATHSIG = 1  # the sender does not outlive the test
 STEPS = {"replace": 0, "update": 0, "attach": 0}
+FEWEST = 20  # packets while one change is made, for it to prove anything
 
 
 def frames():
@@ -54,6 +55,12 @@ def declaration(random, number):
     return [office, by_port, attackers] if number % 4 else [by_port]
 
 
+def sent():
+    """Return how many frames v1 has sent."""
+    with open("/sys/class/net/v1/statistics/tx_packets") as stream:
+        return int(stream.read())
+
+
 def drained(tap):
     """Return how many frames have arrived."""
     tap.setblocking(False)
@@ -68,7 +75,7 @@ def drained(tap):
 
 def main():
     """Do it ``N`` times with replacements, and as often in place."""
-    random, features = Random(5), loader.features()
+    random, features, under_fire = Random(5), loader.features(), []
     sender, tap = (socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(TAP)) for _two in "ab")
     sender.bind(("v1", 0))
 
@@ -76,8 +83,10 @@ def main():
         wanted = task.wanted_of(["v0"], rules, "native")
         planned = task.tried_planner(wanted, features, allow_lockout=False)
         for step in planned(host.observe(["v0"], "native", features)).steps:
+            before = sent()
             host.apply(step, features, [])
             STEPS[step.verb] += 1
+            under_fire.append(sent() - before >= FEWEST)
         host.collect(["v0"])
         if sum(STEPS.values()) % 10:
             return
@@ -116,6 +125,8 @@ def main():
                 "leaked": leaked,
                 "no_rule": counted[loader.NO_RULE][0],
                 "dropped": counted[live.verdicts[0][1]][0],
+                "under_fire": sum(under_fire),
+                "sent": sent(),
             }
         )
     )

@@ -16,6 +16,8 @@ from ansible_collections.hostcraft.linux.plugins.module_utils._xdp import (
     tables,
 )
 from ansible_collections.hostcraft.linux.plugins.module_utils._xdp.model import Device, Live, Wanted
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 
 def rules(*options):
@@ -90,6 +92,42 @@ def test_a_rule_that_stays_keeps_its_counter_and_a_new_one_gets_a_free_one():
     assert {name: program.slots[name] for name in first.slots} == first.slots
     assert program.fresh == (program.slots["2"],)
     assert program.slots["2"] not in first.slots.values()
+
+
+CONDITIONS = (
+    {},
+    {"protocol": ["udp"], "source_ports": ["53", "1000-2000"]},
+    {"protocol": ["icmp"], "icmp_types": ["echo-request"]},
+    {"tcp_flags": ["syn", "!ack"]},
+    {"vlan": ["untagged", "5"]},
+    {"fragment": True, "destination": ["2001:db8::/32"]},
+    {"action": "pass"},
+)
+PREFIXES = ("0.0.0.0/0", "10.0.0.0/8", "10.1.0.0/16", "10.1.1.0/25", "10.1.1.7", "::/0", "2001:db8::/32", "2001:db8::7")
+SOURCES = st.none() | st.just(MANY) | st.just(MANY[1:]) | st.lists(st.sampled_from(PREFIXES), max_size=4)
+DECLARED = st.lists(
+    st.tuples(st.sampled_from("abcde"), st.sampled_from(CONDITIONS), SOURCES), max_size=5, unique_by=lambda one: one[0]
+)
+
+
+@settings(max_examples=25)
+@given(st.lists(st.tuples(DECLARED, st.booleans(), st.sampled_from(["auto", "native", "generic"])), max_size=4))
+def test_a_plan_carried_out_leaves_no_steps(declarations):
+    found = None
+    for options, in_place, mode in declarations:
+        named = [dict(more, name=name, **({"source": source} if source else {})) for name, more, source in options]
+        more = {"in_place": in_place, "mode": mode}
+        wanted = rules(*named)
+        todo = planned(found, wanted, **more)
+        assert len(todo.steps) <= 1
+        for step in todo.steps:
+            kept = {name: slot for name, slot in step.data.slots.items() if found and name in found.slots}
+            assert all(found.slots[name] == slot for name, slot in kept.items())
+            assert len(set(step.data.slots.values())) == len(step.data.slots) == len(wanted)
+            assert in_place or step.verb != "update"
+            reached = mode if mode != "auto" else found.mode if found else "native"
+            found = after(step, reached)
+        assert planned(found, wanted, **more).steps == ()
 
 
 def test_what_somebody_has_changed_is_seen():
