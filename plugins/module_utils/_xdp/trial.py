@@ -46,7 +46,7 @@ def _cut(program, rules, sessions):
             if bpf.run_on(program, frame)[0] != PASS:
                 position = reference.first_match(rules, frame)
                 tag = f", VLAN {session.vlan or session.stripped}" if session.vlan or session.stripped else ""
-                tag += ", whose tag the program does not see" if session.stripped else ""
+                tag += ", whose tag the program may not see" if session.stripped else ""
                 yield (
                     f"rule '{rules[position].name}' drops {what} "
                     f"({session.client} to {session.server} port {session.server_port}{tag})"
