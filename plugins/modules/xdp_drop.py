@@ -46,7 +46,7 @@ options:
     description:
       - The rules, at most 64. The first one whose conditions all hold decides; a packet that no rule matches passes.
       - A condition that is not given holds always. One that lists several values holds when one of them does. An empty
-        list is refused, but for lists of prefixes, also in a file: a rule with an empty one never matches, and a
+        list is refused, but for lists of prefixes, also in a file. A rule with an empty one never matches, and a
         warning says so.
     type: list
     elements: dict
@@ -119,8 +119,8 @@ options:
     description:
       - V(native) runs the program in the driver of the NIC, V(generic) in the kernel at about a third of the speed
         with any
-        driver. V(offload), in the NIC itself, is refused: such NICs hold arrays and hashes only, and the program needs
-        tries for prefixes and counters of each CPU.
+        driver. V(offload), in the NIC itself, is refused, since such NICs hold arrays and hashes only, and the program
+        needs tries for prefixes and counters of each CPU.
       - V(auto) means native, or else generic with a warning. A program that runs in mode generic already is left there,
         with a warning as well; V(native) moves it. The mode that was reached is returned.
     type: str
