@@ -312,7 +312,7 @@ def _tag(name, number, generation):
     with contextlib.suppress(OSError):
         if generation is None:
             return attachment.described(number).tag
-        with pins.opened(name, generation, "prog") as descriptor:
+        with pins.needed(name, generation, "prog") as descriptor:
             return bpf.program_info(descriptor).tag
     return None
 
