@@ -5,6 +5,7 @@
 import socket
 
 import pytest
+from ansible_collections.hostcraft.linux.plugins.module_utils._core import connection
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError
 from ansible_collections.hostcraft.linux.plugins.module_utils._xdp import (
     declare,
@@ -70,7 +71,7 @@ def test_what_a_connection_needs_is_tried(options, session, expected):
 def vlan_of_eth0(monkeypatch):
     """The task runs over eth0.5."""
     known = [rtnetlink.Interface(2, "eth0"), rtnetlink.Interface(3, "eth0.5", "vlan", lower=2, vlan=5)]
-    monkeypatch.setattr(management, "connection", lambda: "192.0.2.9 50022 192.0.2.1 22")
+    monkeypatch.setattr(management, "ssh_connection", lambda: connection.parse("192.0.2.9 50022 192.0.2.1 22"))
     monkeypatch.setattr(rtnetlink, "interfaces", lambda: known)
     monkeypatch.setattr(rtnetlink, "reached_by", lambda _version, local, _remote: {3: socket.inet_ntoa(local)})
 
@@ -105,7 +106,7 @@ def test_a_tag_that_the_program_may_not_see_is_left_out_too(vlan_of_eth0, monkey
 
 
 def test_each_of_several_tables_is_tried(monkeypatch):
-    monkeypatch.setattr(management, "connection", lambda: None)
+    monkeypatch.setattr(management, "ssh_connection", lambda: None)
     monkeypatch.setattr(pins, "check_mounted", lambda: None)
     tried = []
     monkeypatch.setattr(trial, "tried", lambda _rules, content, *_more: tried.append(content) or ())
