@@ -8,9 +8,9 @@ kill                          kill the module
 end                           stop all that
 look                          do nothing else
 
-``look``, ``begin`` and ``end`` print as JSON what the network of this host is and will be; ``end`` also for how long the
-host did not answer, how long after the decision of the guard it answered again (in seconds), and whether COMMAND was
-run.
+``look``, ``begin`` and ``end`` print as JSON what the network of this host is and will be; ``end`` also for how long
+the host did not answer, how long after the decision of the guard it answered again (in seconds), and whether COMMAND
+was run.
 """
 
 import ctypes
