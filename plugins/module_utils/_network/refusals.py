@@ -21,6 +21,7 @@ def check(wanted, state, links):
     """
     rules.check(wanted)
     _check_ids(wanted, links)
+    _check_owners_of_absent(wanted, state)
     for name in sorted(wanted.links):
         link = links[name]
         _check_owner(link, state)
@@ -40,6 +41,7 @@ def check(wanted, state, links):
             _check_port(link, links)
         _check_size(wanted.links[name], links, state.links)
         _check_addressing(wanted.links[name], link)
+        _check_addresses_of_port(wanted.links[name], links, state)
         _check_bridge_port(wanted.links[name], link, links)
         _check_gateways(link, wanted.links[name].addresses is not None or bool(have and have.addresses))
     _check_absent(wanted, links)
@@ -57,6 +59,25 @@ def _check_owner(link, state):
         )
     if owner and not have.master and have.kind == "bridge":
         raise ReconcileError(f"bridge '{link.name}': it belongs to {owner}; declare it there")
+
+
+def _check_owners_of_absent(wanted, state):
+    """Refuse to remove what belongs to someone else, is a port of what does, or has a port that does."""
+    for name in wanted.absent:
+        have = state.links.get(name)
+        if have is None:
+            continue
+        where = f"{have.kind} '{name}'"
+        owner = state.owners.get(name) or state.owners.get(have.master)
+        if owner:
+            port = "" if name in state.owners else f"is a port of {have.master}, which "
+            raise ReconcileError(f"{where}: it {port}belongs to {owner}, so it is not removed here; remove it there")
+        for port in sorted(one.name for one in state.links.values() if one.master == name):
+            if port in state.owners:
+                raise ReconcileError(
+                    f"{where}: {port} is a port of it, and belongs to {state.owners[port]}, which would be cut off; "
+                    f"take it out of {name} first"
+                )
 
 
 def _check_vlan(link, links, have):
@@ -152,6 +173,23 @@ def _check_addressing(want, link):
         raise ReconcileError(
             f"'{link.name}': it is a port of {link.master}, and an address on a port is never reached; declare "
             f"{dynamic[0]} for {link.master}"
+        )
+
+
+def _check_addresses_of_port(want, links, state):
+    """Refuse an address that a port is to get; one that it has already is no news, and can be declared as it is found.
+
+    A VRF has ports as well, and theirs are reached (vrf.rst).
+    """
+    link, have = links[want.name], state.links.get(want.name)
+    if have is None or not link.master or have.master != link.master:
+        return
+    takes_all = link.master in state.owners or links[link.master].kind in ("bond", "bridge")
+    new = [one for one in want.addresses or () if one not in have.addresses]
+    if new and takes_all:
+        raise ReconcileError(
+            f"'{link.name}': it is a port of {link.master}, and an address on a port is never reached; declare "
+            f"{', '.join(new)} on {link.master}, or take {link.name} out of it first"
         )
 
 

@@ -46,7 +46,8 @@ def target(wanted, state):
         links[name] = whole if name in state.links else _with_mac(whole, wanted, state)
     for name, link in links.items():
         listed = name in wanted.links and wanted.links[name].master is not None
-        purged = link.master in wanted.purge and not listed
+        # What someone else put there, as a virtual machine's tap, is not ours to count.
+        purged = link.master in wanted.purge and not listed and name not in state.owners
         if link.master in wanted.absent or purged:
             links[name] = link._replace(master="")
     # NetworkManager gives the routes of each link a metric of their own, so they do not take each other's place.

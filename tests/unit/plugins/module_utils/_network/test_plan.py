@@ -95,6 +95,9 @@ BRIDGED = host(
     bridge("br0", addresses=("192.0.2.10/24",), routes=(GATEWAY,)),
 )
 SETTLING = host(bridge("br0", options={"stp": True, "ageing_time": None}))  # its topology changes
+WITH_A_MACHINE = host(
+    *BRIDGED.links.values(), nic("vnet0", master="br0", port=BRIDGED.links["eth1"].port), owners={"vnet0": "a machine"}
+)
 OF_OVS = host(
     nic("eth1", master="bond0"),
     nic("eth2", master="bond0"),
@@ -139,6 +142,11 @@ TABLE = [
     ("an IPv6 address in other words", BONDED,
      {"vlans": [{"name": "bond0.100", "addresses": ["192.0.2.10/24", "2001:DB8:0::10/64"]}]}, []),
     ("a MAC in other words", BARE, {"nics": [{"name": "eth1", "mac": "52-54-00-00-00-01"}]}, []),
+    ("purge leaves a virtual machine on the bridge", WITH_A_MACHINE,
+     {"bridges": [{"name": "br0", "ports": ["eth1"]}], "purge": True}, []),
+    ("an address that a port has already",
+     host(nic("eth1", master="bond0", addresses=("192.0.2.5/24",)), bond("bond0")),
+     {"nics": [{"name": "eth1", "addresses": ["192.0.2.5/24"]}]}, []),
     ("purge with nothing to purge", BRIDGED, {"bridges": [{"name": "br0", "ports": ["eth1"]}], "purge": True}, []),
     # NICs
     ("mtu", BARE, {"nics": [{"name": "eth1", "mtu": 9000}]}, ["set eth1: mtu 1500 -> 9000"]),
@@ -413,6 +421,12 @@ REFUSED = [
     ("an address on a port", BARE,
      {"bonds": [{"name": "bond0", "ports": ["eth1"]}], "nics": [{"name": "eth1", "addresses": ["192.0.2.5/24"]}]},
      "'eth1': it is to be a port of bond0, and an address on a port is never reached; declare 192.0.2.5/24 on bond0"),
+    ("an address on what is a port of a bond", BONDED, {"nics": [{"name": "eth1", "addresses": ["192.0.2.5/24"]}]},
+     "'eth1': it is a port of bond0, and an address on a port is never reached; declare 192.0.2.5/24 on bond0"),
+    ("an address on what is a port of a bridge", BRIDGED, {"nics": [{"name": "eth1", "addresses": ["192.0.2.5/24"]}]},
+     "'eth1': it is a port of br0, and an address on a port is never reached; declare 192.0.2.5/24 on br0"),
+    ("an address on what Open vSwitch holds", OF_OVS, {"bonds": [{"name": "bond0", "addresses": ["192.0.2.5/24"]}]},
+     "'bond0': it is a port of ovs-system, and an address on a port is never reached"),
     ("the host's address on a new port", BARE, {"bridges": [{"name": "br0", "ports": ["eth0"]}]},
      "declare 192.0.2.10/24 on br0, or addresses: [] for eth0"),
     ("mtu above the parent's", BONDED, {"vlans": [{"name": "bond0.100", "mtu": 9000}]},
@@ -509,6 +523,13 @@ REFUSED = [
      "nic 'eth1': vids has '9-7'"),
     ("a bridge of Docker", host(nic("eth1"), bridge("docker0"), owners={"docker0": "Docker"}),
      {"bridges": [{"name": "docker0", "ports": ["eth1"]}]}, "bridge 'docker0': it belongs to Docker; declare it there"),
+    ("an absent bridge of Docker", host(nic("eth1"), bridge("docker0"), owners={"docker0": "Docker"}),
+     {"bridges": [{"name": "docker0", "state": "absent"}]}, "bridge 'docker0': it belongs to Docker, so it is not"),
+    ("an absent bond that Open vSwitch holds", OF_OVS,
+     {"bonds": [{"name": "bond0", "state": "absent"}], "vlans": [{"name": "bond0.100", "state": "absent"}]},
+     "bond 'bond0': it is a port of ovs-system, which belongs to Open vSwitch, so it is not removed here"),
+    ("an absent bridge with a virtual machine on it", WITH_A_MACHINE, {"bridges": [{"name": "br0", "state": "absent"}]},
+     "bridge 'br0': vnet0 is a port of it, and belongs to a machine, which would be cut off; take it out of br0 first"),
     ("a port of Docker's bridge", host(nic("eth1", master="docker0"), bridge("docker0"), owners={"docker0": "Docker"}),
      {"bridges": [{"name": "br0", "ports": ["eth1"]}]},
      "nic 'eth1': it is a port of docker0, which belongs to Docker"),
@@ -524,7 +545,12 @@ def test_refused(what, have, want, said):
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize("have", [BARE, BONDED, BRIDGED, OF_OVS, RULED, FILTERING])
+def test_a_port_of_a_vrf_may_have_an_address():
+    state = host(nic("eth1", master="blue"), nic("blue"))
+    assert steps(state, nics=[{"name": "eth1", "addresses": ["192.0.2.5/24"]}]) == ["add eth1: address 192.0.2.5/24"]
+
+
+@pytest.mark.parametrize("have", [BARE, BONDED, BRIDGED, OF_OVS, RULED, FILTERING, WITH_A_MACHINE])
 def test_what_is_reported_can_be_declared_and_changes_nothing(have):
     assert steps(have, **report.declaration(have)) == []
 
