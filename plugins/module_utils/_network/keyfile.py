@@ -28,13 +28,15 @@ PORT = {"cost": "path-cost", "priority": "priority", "hairpin": "hairpin-mode"}
 HEADER = "# Keys that hostcraft.linux.bond_vlan_bridge manages; others stay as they are.\n"
 
 
-def edit(text, link, declared, master_kind):
+def edit(text, link, declared, master_kind, uuids=None):
     """Return the text of a link's profile once it says what is declared.
 
     :param text: the profile as it is, None for none.
-    :param link: the link as it is to be; a new profile says all of it.
+    :param link: the link as it is to be; a new profile says all of it. Where its master is None, whatever the profile
+        says of one stays.
     :param declared: what of it is declared; of a profile that is there only this is changed.
     :param master_kind: the kind of its master, None for none.
+    :param uuids: those of other links' profiles by link; a profile may name its master and its parent by them.
     """
     new = text is None
     sections = parse(text or "")
@@ -47,9 +49,12 @@ def edit(text, link, declared, master_kind):
         }
     wanted = link._replace(options=options.meant(link)) if new else declared
     connection = sections.get("connection", {})
-    was_port = "master" in connection or "controller" in connection
-    _set_master(sections, link, wanted.port, master_kind)
-    _set_options(sections, wanted)
+    was_port = link.master is not None and ("master" in connection or "controller" in connection)
+    if link.master is not None:
+        _set_master(sections, link, wanted.port, master_kind, (uuids or {}).get(link.master))
+    if new and link.kind in ("bond", "bridge"):
+        sections["connection"]["autoconnect-slaves"] = "1"
+    _set_options(sections, wanted, uuids or {})
     _set_hardware(sections, wanted)
     if link.master:
         for section in ("ipv4", "ipv6"):  # a port has none
@@ -92,23 +97,22 @@ def _first_section(lines):
     return next((number for number, line in enumerate(lines) if line.startswith("[")), len(lines))
 
 
-def _set_master(sections, link, port, kind):
+def _set_master(sections, link, port, kind, uuid):
     connection = sections.setdefault("connection", {})
-    for old, new in (("master", "controller"), ("slave-type", "port-type")):
-        connection.pop(new, None)
-        connection.pop(old, None)
-    if link.master:
-        connection.update({"master": link.master, "slave-type": kind})
-        if kind == "bridge":
-            _put(sections, "bridge-port", {PORT[key]: _text(value) for key, value in port.items() if key in PORT})
-            _set_vlans(sections.setdefault("bridge-port", {}), port)
-    if not link.master or kind != "bridge":
+    said = connection.get("controller") or connection.get("master")
+    # The same master in another word would be a change, and none that NetworkManager makes in place.
+    if not said or not link.master or said not in (link.master, uuid):
+        for key in ("master", "slave-type", "controller", "port-type"):
+            connection.pop(key, None)
+        connection.update({"master": link.master, "slave-type": kind} if link.master else {})
+    if link.master and kind == "bridge":
+        _put(sections, "bridge-port", {PORT[key]: _text(value) for key, value in port.items() if key in PORT})
+        _set_vlans(sections.setdefault("bridge-port", {}), port)
+    else:
         sections.pop("bridge-port", None)
-    if link.kind in ("bond", "bridge"):
-        connection["autoconnect-slaves"] = "1"
 
 
-def _set_options(sections, link):
+def _set_options(sections, link, uuids):
     given = link.options
     if link.kind == "bond":
         _put(sections, "bond", {key: _bond_text(value) for key, value in given.items()})
@@ -118,7 +122,7 @@ def _set_options(sections, link):
         _put(sections, "bridge", {BRIDGE[key]: _text(value, table[key].scale) for key, value in given.items()})
         _set_vlans(sections.setdefault("bridge", {}), link.port)
     if link.kind == "vlan":
-        _set_vlan(sections, given)
+        _set_vlan(sections, given, uuids)
 
 
 def _drop_of_other_modes(bond):
@@ -138,14 +142,16 @@ def _set_vlans(section, port):
     section.update({"vlans": words} if words else {})
 
 
-def _set_vlan(sections, given):
+def _set_vlan(sections, given, uuids):
     vlan = sections.setdefault("vlan", {})
     flags = int(vlan.get("flags", "1"))
     for key, bit in FLAGS.items():
         if key in given:
             flags = flags | bit if given[key] else flags & ~bit
-    values = {"flags": str(flags)}
+    values = {"flags": str(flags)} if set(FLAGS).intersection(given) else {}
     values.update({key: str(given[key]) for key in ("id", "parent") if key in given})
+    if "parent" in vlan and vlan["parent"] == uuids.get(given.get("parent")):
+        del values["parent"]
     if given.get("protocol", "802.1Q") != "802.1Q":
         values["protocol"] = given["protocol"]
     elif "protocol" in given:

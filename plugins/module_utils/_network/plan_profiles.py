@@ -106,7 +106,8 @@ def _text(name, job, state):
     kind = job.links[link.master].kind if link.master in job.links else None
     if kind not in ("bond", "bridge"):
         # It is somebody else's port, as of Open vSwitch, who will take it again after a boot.
-        link, kind = link._replace(master=""), None
+        kept = name in state.links and link.master == state.links[name].master
+        link, kind = link._replace(master=None if link.master and kept else ""), None
     bridge = link if link.kind == "bridge" else job.links.get(link.master)
     if bridge is None or not bridge.options.get("vlan_filtering"):  # then they mean nothing
         link = link._replace(port={key: value for key, value in link.port.items() if key not in bridge_vlans.NAMES})
@@ -117,7 +118,8 @@ def _text(name, job, state):
         declared = type(link)(name, link.kind, addresses=link.addresses, routes=link.routes)
     if name in state.links and link.rules != state.links[name].rules:
         declared = declared._replace(rules=link.rules)
-    return keyfile.edit(profile.text if profile else None, link, declared, kind)
+    uuids = {other: one.uuid for other, one in state.profiles.items()}
+    return keyfile.edit(profile.text if profile else None, link, declared, kind, uuids)
 
 
 def _differs(text, profile):
@@ -147,7 +149,8 @@ def _activate(name, job, state, again, coming):
     link, have = job.links[name], state.links.get(name)
     profile = state.profiles.get(name)
     changed = job.changed(name) if have else {}
-    restart = sorted(key for key in changed if options.KINDS[link.kind][key].restart)
+    # NMDeviceVlan has no can_reapply_change() of its own, so nothing of a VLAN can be reapplied but what any link has.
+    restart = sorted(key for key in changed if link.kind == "vlan" or options.KINDS[link.kind][key].restart)
     in_place = have and have.up and profile and profile.active and not again and not restart
     in_place = in_place and link.master == have.master and "mac" not in job.plain(name)
     in_place = in_place and (link.kind == "bridge" or not job.port(name))
