@@ -15,6 +15,7 @@ from .model import ANY, Route
 
 SECTIONS = {4: "ipv4", 6: "ipv6"}
 ADDRESS = re.compile(r"address\d+\Z|addresses\d*\Z|gateway\Z|route\d+(_options)?\Z|routes\d*\Z")
+ROUTE = re.compile(r"routes?\d*\Z")
 RULE = re.compile(r"routing-rule\d+\Z")
 WORDS = {"priority", "from", "to", "iif", "fwmark", "table"}
 # How NetworkManager does IPv6, and what that is called here.
@@ -57,6 +58,20 @@ def read(sections):
         "dhcp4": four.get("method", usual) == "auto",
         "ipv6": METHODS.get(six.get("method", usual)),
     }
+
+
+def metrics(sections):
+    """Return the metrics that a profile states: ``{(prefix, metric)}`` of its routes, and ``{version: metric}`` of all
+    others (``route-metric``)."""
+    stated, usual = set(), {}
+    for version, name in SECTIONS.items():
+        for key, value in sections.get(name, {}).items():
+            words = [one.strip() for one in value.split(",")]
+            if ROUTE.match(key) and words[2:] and words[2].isdigit():
+                stated.add((str(ipaddress.ip_network(words[0], strict=False)), int(words[2])))
+            elif key == "route-metric" and value.isdigit():
+                usual[version] = int(value)
+    return stated, usual
 
 
 def _set_dns(sections, link, declared):

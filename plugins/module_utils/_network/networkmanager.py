@@ -108,10 +108,11 @@ def kept(links, rules, found):
 
     :param rules: the rules that the kernel has; one that a profile has and the kernel lacks is not there.
     """
-    links = {name: plain_routes(link) for name, link in links.items()}
-    for name, profile in found.items():
+    profiles = {name: keyfile.parse(found[name].text) if name in found else {} for name in links}
+    links = {name: plain_routes(link, profiles[name]) for name, link in links.items()}
+    for name in found:
         if name in links:
-            said = keyfile_ip.read(keyfile.parse(profile.text))
+            said = keyfile_ip.read(profiles[name])
             said["rules"] = tuple(one for one in said["rules"] if one in rules)
             links[name] = links[name]._replace(**said)
     return links
@@ -128,14 +129,25 @@ def refuse_others(names, found):
             )
 
 
-def plain_routes(link):
-    """Return the link with its routes as profiles have them: without the metric that NetworkManager gives by itself."""
-    base = METRICS[link.kind]
-    routes = tuple(
-        one._replace(metric=None) if one.metric is not None and 0 <= one.metric % PENALTY - base < FURTHER else one
-        for one in link.routes
-    )
-    return link._replace(routes=routes)
+def plain_routes(link, sections):
+    """Return the link with its routes as its profile has them: without the metric that NetworkManager gives by itself.
+
+    :param sections: the profile; a metric that it states for a route is that route's own, also where NetworkManager
+        might have given the same.
+    """
+    stated, usual = keyfile_ip.metrics(sections)
+    return link._replace(routes=tuple(_plain(one, METRICS[link.kind], stated, usual) for one in link.routes))
+
+
+def _plain(route, base, stated, usual):
+    if route.metric is None or (route.to, route.metric) in stated:
+        return route
+    if (route.to, route.metric - PENALTY) in stated:
+        return route._replace(metric=route.metric - PENALTY)
+    given = route.metric % PENALTY
+    version = 6 if ":" in route.to else 4
+    by_itself = given == usual[version] if version in usual else 0 <= given - base < FURTHER
+    return route._replace(metric=None) if by_itself else route
 
 
 def fields(line):

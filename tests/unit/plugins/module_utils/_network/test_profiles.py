@@ -13,13 +13,14 @@ from ansible_collections.hostcraft.linux.plugins.module_utils._network.model imp
     Rule,
     Write,
 )
-from ansible_collections.hostcraft.linux.plugins.module_utils._network.networkmanager import fields, plain_routes
+from ansible_collections.hostcraft.linux.plugins.module_utils._network.networkmanager import fields, kept, plain_routes
 from ansible_collections.hostcraft.linux.plugins.module_utils._network.plan_profiles import plan, undo
 from ansible_collections.hostcraft.linux.tests.unit.plugins.module_utils._network.test_plan import (
     BARE,
     BONDED,
     BRIDGED,
     OF_OVS,
+    OVS,
     bond,
     bridge,
     host,
@@ -140,6 +141,12 @@ def test_a_profile_that_is_lost_is_written_and_loaded_and_the_link_left_alone():
             "reapply bond0.200: add address 198.51.100.1/24",
         ),
         ({"vlans": [{"name": "bond0.200", "id": 201}]}, "create bond0.200: id 200 -> 201"),
+        ({"vlans": [{"name": "bond0.200", "gvrp": True}]}, "restart bond0.200: (gvrp) gvrp False -> True"),
+        (
+            {"vlans": [{"name": "bond0.200", "egress_qos_map": {"0": 3}}]},
+            "restart bond0.200: (egress_qos_map) egress_qos_map none -> 0:3",
+        ),
+        ({"vlans": [{"name": "bond0.200", "mtu": 1400}]}, "reapply bond0.200: mtu 1500 -> 1400"),
         (
             {"bonds": [{"name": "bond0", "ports": ["eth1"]}], "purge": True},
             "restart eth2: master bond0 -> none",
@@ -149,6 +156,36 @@ def test_a_profile_that_is_lost_is_written_and_loaded_and_the_link_left_alone():
 )
 def test_what_is_changed_in_place_and_what_restarts(declared, last):
     assert steps(on_disk(BONDED, *BONDED.links), **declared)[-1] == last
+
+
+@pytest.mark.parametrize("keys", [("master", "slave-type"), ("controller", "port-type")])
+def test_a_master_and_a_parent_that_are_named_by_their_uuid_stay_so(keys):
+    """NetworkManager changes neither in place, and would refuse the rest with them."""
+    state = on_disk(BRIDGED, *BRIDGED.links)
+    text = state.profiles["eth1"].text.replace("master=br0", f"{keys[0]}={keyfile.identity('br0')}")
+    text = text.replace("slave-type", keys[1])
+    profiles = dict(state.profiles, eth1=state.profiles["eth1"]._replace(text=text))
+    todo = plan(wanted(nics=[{"name": "eth1", "mtu": 1400}]), state._replace(profiles=profiles))
+    assert str(todo.steps[-1]) == "reapply eth1: mtu 1500 -> 1400"
+    before = keyfile.parse(text)
+    assert before["connection"][keys[0]] == keyfile.identity("br0")
+    assert written(todo)["eth1"] == dict(before, ethernet=dict(before["ethernet"], mtu="1400"))
+    state = on_disk(BONDED, *BONDED.links)
+    text = state.profiles["bond0.200"].text.replace("parent=bond0", f"parent={keyfile.identity('bond0')}")
+    profiles = dict(state.profiles, **{"bond0.200": state.profiles["bond0.200"]._replace(text=text)})
+    declared = [{"name": "bond0.200", "parent": "bond0", "id": 200}]
+    assert steps(state._replace(profiles=profiles), vlans=declared) == []
+
+
+def test_of_a_port_of_somebody_else_only_what_is_declared_is_changed():
+    state = on_disk(host(nic("eth1", master="ovs-system"), nic("ovs-system"), owners=OVS), "eth1")
+    text = (
+        "[connection]\nid=eth1\nuuid=1\ntype=ethernet\ninterface-name=eth1\nmaster=7d6a\nslave-type=ovs-port\n\n"
+        "[ovs-interface]\ntype=system\n"
+    )
+    state = state._replace(profiles={"eth1": Profile("1", "/etc/eth1.nmconnection", text, True)})
+    found = written(plan(wanted(nics=[{"name": "eth1", "mtu": 1400}]), state))["eth1"]
+    assert found == dict(keyfile.parse(text), ethernet={"mtu": "1400"})
 
 
 def test_a_restarted_bond_brings_its_ports_up_again():
@@ -266,12 +303,38 @@ def test_fields_of_nmcli():
 
 
 @pytest.mark.parametrize(
-    ("kind", "metric", "seen"),
-    [("bridge", 425, None), ("bridge", 20426, None), ("vlan", 400, None), ("nic", 100, None), ("nic", 50, 50)],
+    ("kind", "said", "metric", "seen"),
+    [
+        ("bridge", "", 425, None),
+        ("bridge", "", 20426, None),
+        ("vlan", "", 400, None),
+        ("nic", "", 100, None),
+        ("nic", "", 50, 50),
+        ("nic", "route1=10.0.0.0/8,192.0.2.9,100", 100, 100),
+        ("nic", "route1=10.0.0.0/8,192.0.2.9,100", 20100, 100),
+        ("nic", "route1=10.0.0.0/8,192.0.2.9,100", 101, None),
+        ("nic", "route1=10.0.0.0/8,192.0.2.9", 100, None),
+        ("nic", "route1=172.16.0.0/12,192.0.2.9,100", 100, None),
+        ("nic", "route-metric=50", 50, None),
+        ("nic", "route-metric=50", 100, 100),
+    ],
 )
-def test_the_metric_that_networkmanager_gives_is_none_that_was_declared(kind, metric, seen):
+def test_a_metric_is_that_of_networkmanager_unless_the_profile_states_it(kind, said, metric, seen):
     link = Link("x", kind, routes=(Route("10.0.0.0/8", "192.0.2.9", metric),))
-    assert plain_routes(link).routes[0].metric == seen
+    assert plain_routes(link, keyfile.parse(f"[ipv4]\n{said}\n")).routes[0].metric == seen
+
+
+@pytest.mark.parametrize("metric", [None, 50, 100, 124])
+def test_a_metric_that_is_declared_is_kept_and_read_back(metric):
+    """Also one that NetworkManager might have given by itself."""
+    declared = [{"to": "0.0.0.0/0", "via": "192.0.2.1", "metric": metric}]
+    state = on_disk(BARE, "eth0")
+    todo = plan(wanted(nics=[{"name": "eth0", "routes": declared}]), state)
+    texts = [one.text for step in todo.steps for one in step.data[0] if isinstance(one, Write)]
+    profile = state.profiles["eth0"]._replace(text=(texts or [state.profiles["eth0"].text])[0])
+    kernel = {"eth0": state.links["eth0"]._replace(routes=(Route("0.0.0.0/0", "192.0.2.1", metric or 100),))}
+    found = state._replace(links=dict(state.links, **kept(kernel, (), {"eth0": profile})), profiles={"eth0": profile})
+    assert steps(found, nics=[{"name": "eth0", "routes": declared}]) == []
 
 
 STATIC = (
