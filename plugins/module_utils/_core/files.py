@@ -74,7 +74,7 @@ def remove(path, prune=False):
     directory = os.path.dirname(path)
     try:
         os.unlink(path)
-        _sync_directory(directory)
+        sync_directory(directory)
         if prune and not os.listdir(directory):
             os.rmdir(directory)
     except OSError as error:
@@ -107,6 +107,7 @@ def restore(snapshot):
             return
         if os.path.lexists(snapshot.path):
             os.unlink(snapshot.path)
+            sync_directory(os.path.dirname(snapshot.path))
         _remove_directories(snapshot)
     except OSError as error:
         raise _told("restore", snapshot.path, error) from error
@@ -119,7 +120,7 @@ def link(path, target):
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
         os.symlink(target, temporary)
         os.rename(temporary, path)
-        _sync_directory(os.path.dirname(path))
+        sync_directory(os.path.dirname(path))
     except OSError as error:
         raise _told("link", path, error) from error
 
@@ -176,11 +177,13 @@ def _put(snapshot):
     except BaseException:
         os.unlink(temporary)
         raise
-    _sync_directory(os.path.dirname(path))
+    sync_directory(os.path.dirname(path))
 
 
-def _sync_directory(path):
-    """A rename or unlink has reached the disk only when the directory has (fsync(2), notes)."""
+def sync_directory(path):
+    """Let the entries of a directory reach the disk.
+
+    A rename or unlink has reached the disk only when the directory has (fsync(2), notes)."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

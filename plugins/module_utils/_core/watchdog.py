@@ -19,11 +19,14 @@ import os
 import sys
 import syslog
 import time
+from contextlib import suppress
 
 from . import command, files
 from .reconcile import ReconcileError
 
 INTERVAL = 0.2  # seconds between two looks
+TAKING = 5.0  # seconds in which a new watchdog must get the lock, which others take for a moment to look
+RESERVE = 256 * 1024  # bytes kept beside those of the files that may have to be written again
 CONFIRMED, ROLLED_BACK, CANCELLED = "confirmed", "rolled_back", "cancelled"
 
 
@@ -57,8 +60,9 @@ def confirm(directory):
 
 
 def rollback(directory):
-    """Put back what was there before the change, unless it was confirmed (exit status 3)."""
-    if not decide(directory, ROLLED_BACK, "asked for by hand"):
+    """Put back what was there before the change, or finish that, unless it was decided otherwise (exit status 3)."""
+    decide(directory, ROLLED_BACK, "asked for by hand")
+    if read(directory, "decision")["state"] != ROLLED_BACK:
         status(directory)
         return 3
     restore(directory, power_cycled=False)
@@ -66,9 +70,13 @@ def rollback(directory):
 
 
 def boot(directory):
-    """Put back the files of a change that was not confirmed before the machine went down."""
-    if read(directory, "change")["boot_id"] != boot_id() and decide(directory, ROLLED_BACK, "the machine went down"):
+    """Put back the files of a change that was not confirmed before the machine went down, or finish that."""
+    if read(directory, "change")["boot_id"] == boot_id():
+        return 0
+    decide(directory, ROLLED_BACK, "the machine went down")
+    if read(directory, "decision")["state"] == ROLLED_BACK:
         restore(directory, power_cycled=True)
+    clean(directory)
     return 0
 
 
@@ -76,18 +84,47 @@ def watch(directory):
     """Wait until the change is decided; decide it when the deadline passes or the task dies half way."""
     root = os.path.dirname(directory)
     with open(os.path.join(root, "lock"), "a") as lock, open(os.path.join(directory, "task"), "a") as task:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not take(lock, TAKING):
             return 1
         write(directory, "alive", {"pid": os.getpid()})
         while not os.path.exists(os.path.join(directory, "decision")):
             reason = overdue(directory, task)
-            if reason and decide(directory, ROLLED_BACK, reason):
-                restore(directory, power_cycled=False)
+            if reason and _put_back(directory, reason):
+                return 0
             time.sleep(INTERVAL)
+        if read(directory, "decision")["state"] == ROLLED_BACK:
+            # Who decided so may have been killed before it was done with it.
+            restore(directory, power_cycled=False)
         clean(directory)
     return 0
+
+
+def take(lock, seconds):
+    """Take the lock of an open file; return whether that was possible within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(INTERVAL / 4)
+        else:
+            return True
+
+
+def _put_back(directory, reason):
+    """Decide to put the change back, and do so; return whether it was done.
+
+    A disk that takes no decision, full or read only, must not leave the host cut off.
+    """
+    try:
+        decide(directory, ROLLED_BACK, reason)
+    except (OSError, ReconcileError) as error:
+        log(directory, f"{ROLLED_BACK}: {reason}; that cannot be written down: {error}")
+        restore(directory, power_cycled=False)
+        return True
+    return False
 
 
 def overdue(directory, task):
@@ -111,26 +148,51 @@ def overdue(directory, task):
 def decide(directory, state, reason):
     """Decide the change, unless that was done; return whether this call did."""
     name = f"decision.{os.getpid()}"
-    write(directory, name, {"state": state, "reason": reason, "time": time.time()})
+    decision = {"state": state, "reason": reason, "time": time.time()}
+    try:
+        write(directory, name, decision)
+    except ReconcileError:
+        _free(directory)
+        write(directory, name, decision)
     try:
         os.link(os.path.join(directory, name), os.path.join(directory, "decision"))
     except FileExistsError:
         return False
     finally:
         os.unlink(os.path.join(directory, name))
+    files.sync_directory(directory)
     log(directory, f"{state}: {reason}")
     return True
 
 
 def restore(directory, power_cycled):
-    """Carry out the recorded undo, all of it whatever fails, and record how that went.
+    """Carry out the recorded undo, all of it whatever fails, and record how that went; once, whoever asks for it.
 
     :param power_cycled: the files only; the rest is gone with the machine's memory.
     """
-    errors = carry_out(one for one in read(directory, "change")["undo"] if "path" in one or not power_cycled)
-    write(directory, "restored", {"errors": errors, "time": time.time()})
-    log(directory, "everything is as before" if not errors else "put back with errors: " + "; ".join(errors))
-    clean(directory)
+    with open(os.path.join(directory, "change")) as lock:  # a disk that is read only has no other one
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.path.exists(os.path.join(directory, "restored")):
+            return
+        _free(directory)
+        errors = carry_out(one for one in read(directory, "change")["undo"] if "path" in one or not power_cycled)
+        try:
+            write(directory, "restored", {"errors": errors, "time": time.time()})
+        except ReconcileError as error:
+            errors.append(str(error))
+        log(directory, "everything is as before" if not errors else "put back with errors: " + "; ".join(errors))
+        clean(directory)
+
+
+def reserve(directory, undo):
+    """Keep room on the disk for what is written when the change is put back: a disk may be full by then."""
+    room = RESERVE + sum(len(one["content"] or "") for one in undo if "path" in one)
+    files.write_bytes(os.path.join(directory, "reserve"), bytes(room), mode=0o600)
+
+
+def _free(directory):
+    with suppress(OSError):
+        os.unlink(os.path.join(directory, "reserve"))
 
 
 def carry_out(actions):
@@ -149,8 +211,11 @@ def carry_out(actions):
 
 
 def clean(directory):
-    """Remove the unit that would put the files back at boot."""
-    for path in read(directory, "change")["units"]:
+    """Remove the unit that would put the files back at boot, unless it is that of a later change by now."""
+    paths = read(directory, "change")["units"]
+    if any(directory not in (files.read(path) or directory) for path in paths):
+        return
+    for path in paths:
         if os.path.lexists(path):
             os.unlink(path)
 
