@@ -6,6 +6,7 @@ The action plugin of every guarded module is this one. Without ``confirm_timeout
 """
 
 import json
+import platform
 import time
 import uuid
 
@@ -32,7 +33,8 @@ class ActionModule(ActionBase):
         change = uuid.uuid4().hex[:12]
         if self._task.args.get("confirm_timeout") and not self._task.check_mode:
             keep_alive(self._connection)
-        self._task.environment = [*(self._task.environment or []), {"HOSTCRAFT_GUARD_ID": change}]
+        told = {"HOSTCRAFT_GUARD_ID": change, "HOSTCRAFT_CONTROLLER": platform.node()}
+        self._task.environment = [*(self._task.environment or []), told]
         try:
             result.update(self._execute_module(task_vars=task_vars))
         except AnsibleConnectionFailure as error:
@@ -109,7 +111,10 @@ class ActionModule(ActionBase):
         try:
             # A connection that is kept open from before the change proves nothing.
             self._connection.reset()
-            done = self._low_level_execute_command(f"test -e {program} || exit 77; exec {program} {question}")
+            # By the interpreter that its first line names: /var may be mounted noexec.
+            done = self._low_level_execute_command(
+                f'test -e {program} || exit 77; read -r first < {program}; exec "${{first#??}}" {program} {question}'
+            )
         except (AnsibleConnectionFailure, OSError) as error:
             display.vvv(f"not reached: {error}")
             time.sleep(PAUSE)

@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 import zipfile
+from contextlib import contextmanager
 
 from . import command, files, reconcile, watchdog
 from .reconcile import ReconcileError
@@ -23,6 +24,8 @@ ARGUMENTS = dict(argument_spec=dict(confirm_timeout=dict(type="int", default=0))
 ROOT = "/var/lib/hostcraft/guard"
 STEP_LIMIT = 300.0  # seconds that one step may take before the watchdog holds the task for hung
 PROOF = 15.0  # seconds in which the watchdog must be alive
+TURN = 60.0  # seconds that a task waits while another one arms its guard: longer than that takes
+SETTLED = 5.0  # seconds in which the watchdog of a change that is decided ends
 UNIT = "hostcraft-guard.service"
 # Ordered by systemd.special(7), network-pre.target: before anything that configures the network.
 UNIT_TEXT = """# Made by hostcraft.linux for a change that is not confirmed yet; removed with its confirmation.
@@ -36,7 +39,7 @@ Wants=network-pre.target
 
 [Service]
 Type=oneshot
-ExecStart={program} boot
+ExecStart={python} {program} boot
 """
 MAIN = """import os, sys
 from core.watchdog import main
@@ -66,9 +69,14 @@ class Guard:
 
         :raises ReconcileError: another change waits for its confirmation, or there is no watchdog. Nothing was changed.
         """
-        refuse_if_held()
-        if not self.timeout:
+        if not self.timeout and not os.path.isdir(ROOT):
             return
+        with _turn():
+            refuse_if_held()
+            if self.timeout:
+                self._arm(state, plan)
+
+    def _arm(self, state, plan):
         _remove_old()
         program = os.path.join(self.directory, "guard")
         units = _units(program)
@@ -76,7 +84,8 @@ class Guard:
         change = {
             "id": self.id,
             "module": self.module._name,
-            "controller": os.environ.get("SSH_CLIENT", "").partition(" ")[0],
+            # sudo drops SSH_CLIENT.
+            "controller": os.environ.get("HOSTCRAFT_CONTROLLER") or os.environ.get("SSH_CLIENT", "").partition(" ")[0],
             "boot_id": watchdog.boot_id(),
             "steps": steps,
             "undo": list(self.undo(state, plan)),
@@ -86,6 +95,7 @@ class Guard:
         watchdog.write(self.directory, "change", change)
         try:
             self._extend(STEP_LIMIT, applied=False)
+            watchdog.reserve(self.directory, change["undo"])
             files.write_bytes(program, packed(), mode=0o700)
             self.task = open(os.path.join(self.directory, "task"), "a")  # noqa: SIM115 held until the task ends
             fcntl.flock(self.task, fcntl.LOCK_EX)
@@ -137,11 +147,13 @@ class Guard:
         watchdog.write(self.directory, "progress", {"deadline": time.monotonic() + seconds, "applied": applied})
 
     def _start(self, program):
+        # Through Python: /var may be mounted noexec, and SELinux lets systemd start no program of this directory.
+        argv = [sys.executable, program, "watch"]
         if has_systemd():
             # A child of this task would be in the control group of the login, and may be killed with it.
-            command.run(["systemd-run", "--quiet", f"--unit=hostcraft-guard-{self.id}", program, "watch"])
+            command.run(["systemd-run", "--quiet", f"--unit=hostcraft-guard-{self.id}", *argv])
         else:
-            command.detach([program, "watch"])
+            command.detach(argv)
 
     def _prove(self):
         deadline = time.monotonic() + PROOF
@@ -170,8 +182,32 @@ def refuse_if_held():
 
     :raises ReconcileError: names it, who made it, and what to do.
     """
-    if not _is_held():
-        return
+    deadline = time.monotonic() + SETTLED
+    while _is_held():
+        _refuse_undecided()
+        if time.monotonic() > deadline:
+            raise ReconcileError(f"Another change is just being put back on this host ({ROOT}/lock); run again")
+        time.sleep(0.05)
+    _refuse_interrupted()
+
+
+def _refuse_interrupted():
+    """Refuse to build upon a change that was put back in part: its watchdog was killed at it."""
+    for name in sorted(os.listdir(ROOT)) if os.path.isdir(ROOT) else ():
+        directory = os.path.join(ROOT, name)
+        if not all(os.path.exists(os.path.join(directory, one)) for one in ("decision", "progress")):
+            continue
+        found = watchdog.look(directory)
+        here = watchdog.read(directory, "change")["boot_id"] == watchdog.boot_id()
+        if here and found["state"] == watchdog.ROLLED_BACK and not found["restored"]:
+            raise ReconcileError(
+                f"The change {name} was to be put back ({found['reason']}), and that was interrupted. Finish it on the "
+                f"host: {directory}/guard rollback",
+                holder=found,
+            )
+
+
+def _refuse_undecided():
     for name in sorted(os.listdir(ROOT)):
         directory = os.path.join(ROOT, name)
         if os.path.exists(os.path.join(directory, "alive")) and not os.path.exists(os.path.join(directory, "decision")):
@@ -188,7 +224,24 @@ def refuse_if_held():
                 ),
                 holder=watchdog.look(directory),
             )
-    raise ReconcileError(f"Another change is just being armed or put back on this host ({ROOT}/lock); run again")
+
+
+@contextmanager
+def _turn():
+    """Let one task at a time see that nobody holds the guard, and take it: a watchdog lives only after a while.
+
+    :raises ReconcileError: the others take too long, or the file cannot be written.
+    """
+    path = os.path.join(ROOT, "lock.arming")
+    try:
+        os.makedirs(ROOT, mode=0o755, exist_ok=True)
+        lock = open(path, "a")  # noqa: SIM115 closed below
+    except OSError as error:
+        raise ReconcileError(f"Cannot write {path}: {error.strerror}. Run the task with 'become: true'") from error
+    with lock:
+        if not watchdog.take(lock, TURN):
+            raise ReconcileError(f"Another change is just being armed on this host ({path}); run again")
+        yield
 
 
 def packed():
@@ -238,6 +291,6 @@ def _units(program):
         return []
     unit = f"/etc/systemd/system/{UNIT}"
     return [
-        (unit, UNIT_TEXT.format(root=ROOT, program=program)),
+        (unit, UNIT_TEXT.format(root=ROOT, python=sys.executable, program=program)),
         (f"/etc/systemd/system/multi-user.target.wants/{UNIT}", unit),
     ]
