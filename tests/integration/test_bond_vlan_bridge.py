@@ -7,6 +7,7 @@ This kernel may lack bonds and VLANs; those are tested in the virtual machine.
 
 import calendar
 import json
+import platform
 import threading
 import time
 
@@ -191,6 +192,34 @@ def test_a_change_that_cuts_the_host_off_before_its_result_came_back_is_put_back
     assert state(host) == before
 
 
+# Lets the connections live that there are, and takes no new one for a while: the first packet of one has SYN alone.
+NO_NEW_ONES = """
+nft add table inet ambush
+nft add chain inet ambush new '{ type filter hook input priority 0; }'
+nft add rule inet ambush new tcp dport 22 tcp flags '&' '(syn|ack)' == syn drop
+setsid sh -c 'sleep 8; nft delete table inet ambush' > /dev/null 2>&1 < /dev/null &
+exec /sbin/ip "$@"
+"""
+
+
+def test_a_connection_that_is_kept_open_proves_nothing(wired):
+    """And nothing below /var need be executable."""
+    host, four, six = wired
+    before = state(host)
+    host.ssh("mkdir -p /var/lib/hostcraft && mount -t tmpfs -o noexec tmpfs /var/lib/hostcraft")
+    host.write("/usr/local/sbin/ip", AMBUSH.format(strike=NO_NEW_ONES))
+    host.ssh("chmod 755 /usr/local/sbin/ip; echo 1 > /root/ambush")
+    try:
+        result = run(host, **{**move(four, six), "confirm_timeout": 4})
+        assert host.ssh("test -e /root/ambush || echo struck")
+        assert result["failed"]
+        assert result["rolled_back"], result
+        assert "could not be reached over a new connection within 4 s" in result["msg"]
+        assert state(host) == before
+    finally:
+        host.ssh("umount -l /var/lib/hostcraft; nft delete table inet ambush 2> /dev/null || true")
+
+
 @pytest.mark.parametrize(
     ("declared", "said"),
     [
@@ -226,6 +255,7 @@ def test_while_a_change_is_unconfirmed_another_is_refused_and_a_person_can_decid
         second = over(host, six, {"bridges": [{"name": "br7"}]})
         assert second["failed"]
         assert "Another change holds the guard of this host" in second["msg"]
+        assert f" from {platform.node()} (" in second["msg"]
         assert second["holder"]["state"] == "applied"
         assert "br7" not in host.ssh("ip link", address=six)
         host.ssh(f"/var/lib/hostcraft/guard/{second['holder']['id']}/guard rollback", address=six)
