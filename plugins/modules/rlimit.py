@@ -217,7 +217,7 @@ steps:
     - "write /etc/security/limits.d/90-hostcraft.conf: postgres nofile unset -> 65536:65536"
     - "reload systemd: daemon-reload for postgresql@15-main.service"
 gone:
-  description: Processes that ended before their limits were set.
+  description: Processes that ended before their limits were set, and those named by a pid that no process has.
   returned: success
   type: list
   elements: str
@@ -268,9 +268,9 @@ ROUNDS = 3
 
 def main():
     module = AnsibleModule(**compose(OPTIONS))
-    gone = []
     with reported(module):
         wanted = declare.wanted(module.params, pam.uid_of)
+    gone = host.ended(wanted)
     result = reconcile(
         module,
         observe=lambda: host.observe(wanted),

@@ -117,7 +117,19 @@ def test_a_process_that_has_ended_is_no_error(clean):
     pid = sleeper(clean, 772)
     clean.ssh(f"kill -9 {pid}")
     result = clean.rlimit(limits=[{"processes": [{"pid": pid}], "resources": {"nofile": 64}}])
-    assert result["changed"] is False
+    assert (result["changed"], result["gone"]) == (False, [f"process {pid}"])
+
+
+def test_a_login_gets_the_limits_of_every_domain_that_means_it(clean):
+    uid = clean.ssh("id -u", user="ops").strip()
+    domains = {"ops": "nofile", "@ops": "locks", "*": "sigpending", f"{uid}:{uid}": "msgqueue"}
+    result = clean.rlimit(limits=[{"sessions": [who], "resources": {what: 77}} for who, what in domains.items()])
+    assert not result["failed"], result
+    asked = " ".join(f"--{what}" for what in domains.values())
+    found = clean.ssh(f"prlimit --noheadings --raw -o HARD {asked}", user="ops").split()
+    assert found == ["77"] * 4
+    root = clean.ssh(f"prlimit --noheadings --raw -o HARD {asked}").split()
+    assert "77" not in root, "neither groups nor * mean root"
 
 
 def test_a_full_disk_leaves_the_old_file_and_the_old_limits(clean):

@@ -32,9 +32,10 @@ def observe(wanted):
         ceiling = {} if privileged else bounds.ceiling()
     paths = set(sessions).union([wanted.limits_file], *(unit.drop_ins for unit in units.values()))
     paths.update(wanted.drop_in_path(unit.name) for unit in units.values())
+    texts = {path: files.read(path) for path in sorted(paths)}
     return State(
         _processes(wanted, units),
-        {path: files.read(path) for path in sorted(paths)},
+        texts,
         sessions,
         units,
         bounds.nr_open(),
@@ -42,7 +43,14 @@ def observe(wanted):
         privileged,
         ceiling,
         pam.unknown_resources() if "rttime" in named else (),
+        pam.members(wanted.sessions, [texts[path] for path in sessions]),
     )
+
+
+def ended(wanted):
+    """Return the labels of the processes that are named by a pid that no process has."""
+    pids = sorted({one.pid for d in wanted.declarations for one in d.processes if one.pid is not None})
+    return [f"process {pid}" for pid in pids if not os.path.isdir(f"/proc/{pid}")]
 
 
 def _units(wanted):

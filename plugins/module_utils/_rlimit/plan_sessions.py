@@ -75,10 +75,20 @@ def _rivals(path, new, state):
         for entry in limits_conf.parse(state.files.get(other) or ""):
             for (domain, name), limit in sorted(new.items()):
                 same = later and entry.domain == domain
-                special = other != path and domain == "*" and entry.domain[0] not in "*%"
+                special = other != path and _gives_way(domain, entry.domain, state)
                 if entry.item == name and (same or special) and entry.contradicts(limit):
-                    why = "is read later" if same else "names someone, and * gives way to that"
+                    why = "is read later" if same else f"names someone, and {domain} gives way to that"
                     yield (
                         f"{other}:{entry.line + 1}: '{entry}' wins over "
                         f"'{domain} {name} {show_limit(name, limit)}' in {path}: it {why}"
                     )
+
+
+def _gives_way(domain, other, state):
+    """Tell whether pam_limits obeys a line for ``other`` and not one for ``domain``, wherever they stand.
+
+    A user goes before groups, and whoever is named before ``*``; neither of the latter two means root (limits.conf(5)).
+    """
+    if other == "root" or other[0] in "*%":
+        return False
+    return domain == "*" or other in state.members.get(domain, ())

@@ -167,6 +167,23 @@ NOFILE = {"nofile": Limit(2048, 8192)}
                 "reload systemd: daemon-reload for sshd.service",
             ],
         ),
+        # An alias beside the unit's own name: one drop-in, which has both.
+        (
+            [declared(NOFILE, services=["ssh.service"]), declared({"core": Limit(0, 0)}, services=["sshd.service"])],
+            State(units={name: Unit("ssh.service", USUAL) for name in ("ssh.service", "sshd.service")}),
+            [
+                "write {0}: core unset -> 0:0, nofile unset -> 2048:8192".format(DROP_IN.format("ssh.service")),
+                "reload systemd: daemon-reload for ssh.service",
+            ],
+        ),
+        (
+            [declared(NOFILE, services=["sshd.service"]), declared({"nofile": Limit(7, 7)}, services=["ssh.service"])],
+            State(units={name: Unit("ssh.service", USUAL) for name in ("ssh.service", "sshd.service")}),
+            [
+                "write {0}: nofile unset -> 7:7".format(DROP_IN.format("ssh.service")),
+                "reload systemd: daemon-reload for ssh.service",
+            ],
+        ),
     ],
 )
 def test_steps(want, state, expected):
@@ -275,11 +292,18 @@ def test_what_cannot_be_is_refused(limits, whom, state, message):
         ("bob", "/etc/security/limits.conf", "bob - nofile 9\n", None),
         ("bob", "/etc/security/limits.d/99-x.conf", "bob soft nofile 2048\n", None),
         ("bob", "/etc/security/limits.d/99-x.conf", "amy - nofile 9\n", None),
-        ("*", "/etc/security/limits.conf", "amy - nofile 9\n", ":1: 'amy - nofile 9' wins over.*gives way"),
+        ("*", "/etc/security/limits.conf", "amy - nofile 9\n", ":1: 'amy - nofile 9' wins over.*and \\* gives way"),
+        ("*", "/etc/security/limits.conf", "@adm - nofile 9\n", ":1: '@adm - nofile 9' wins over.*gives way"),
+        # Neither * nor a group mean root.
+        ("*", "/etc/security/limits.d/99-x.conf", "root - nofile 9\n", None),
+        ("@adm", "/etc/security/limits.d/99-x.conf", "root - nofile 9\n", None),
+        ("@adm", "/etc/security/limits.conf", "bob - nofile 9\n", ":1: 'bob - nofile 9' wins over.*and @adm gives way"),
+        ("@adm", "/etc/security/limits.conf", "amy - nofile 9\n", None),
+        ("@adm", "/etc/security/limits.conf", "* - nofile 9\n", None),
     ],
 )
 def test_session_lines_that_win_are_warned_of(domain, other, text, warning):
-    state = State(files={other: text}, session_files=(other,))
+    state = State(files={other: text}, session_files=(other,), members={"@adm": {"bob", "root"}})
     warnings = plan(wanted(declared(NOFILE, sessions=[domain])), state).warnings
     assert len(warnings) == (1 if warning else 0)
     if warning:

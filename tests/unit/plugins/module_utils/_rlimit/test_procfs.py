@@ -8,9 +8,9 @@ import subprocess
 import sys
 
 import pytest
-from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError
-from ansible_collections.hostcraft.linux.plugins.module_utils._rlimit import procfs, usage
-from ansible_collections.hostcraft.linux.plugins.module_utils._rlimit.model import Selector
+from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError, Step
+from ansible_collections.hostcraft.linux.plugins.module_utils._rlimit import host, procfs, usage
+from ansible_collections.hostcraft.linux.plugins.module_utils._rlimit.model import Declaration, Selector, Wanted
 from ansible_collections.hostcraft.linux.plugins.module_utils._rlimit.resources import RESOURCES, UNLIMITED, Limit
 
 SLEEP = [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)", "hostcraft (odd) name"]
@@ -74,6 +74,19 @@ def test_a_process_that_ended_meanwhile_is_no_error(sleeper):
     sleeper.wait()
     assert procfs.change(process, {"nofile": Limit(1, 1)}) is None
     assert usage.uses([process]) == {}
+
+
+def test_a_process_that_ended_is_told_and_nothing_is_to_be_undone(sleeper):
+    (process,) = procfs.find([Selector(pid=sleeper.pid)])
+    declared = Wanted((Declaration({}, processes=(Selector(pid=sleeper.pid), Selector(pid=1))),), "/x", "x.conf")
+    assert host.ended(declared) == []
+    sleeper.kill()
+    sleeper.wait()
+    assert host.ended(declared) == [f"process {sleeper.pid}"]
+    gone = []
+    undo = host.apply(Step("limit", process.label, "", (process, {"nofile": Limit(1, 1)})), gone)
+    assert gone == [process.label]
+    undo()
 
 
 def test_another_process_with_the_same_pid_is_left_alone(sleeper):
