@@ -12,6 +12,8 @@ description:
     adopted as it is.
   - What belongs to Open vSwitch, Docker, libvirt or another program is left out, and so are links that come and go with
     virtual machines.
+  - Name servers and ways to get addresses are what NetworkManager or the initscripts know of them, whichever keeps most
+    of the links.
 author:
   - hostcraft.linux contributors (@hostcraft)
 extends_documentation_fragment:
@@ -69,7 +71,7 @@ from ansible_collections.hostcraft.linux.plugins.module_utils._network import ho
 def main():
     module = AnsibleModule(**compose({}))
     with reported(module):
-        state = host.observe(host.default_backend())
+        state = host.observe_all()
     module.exit_json(changed=False, topology=report.declaration(state), owners=state.owners)
 
 

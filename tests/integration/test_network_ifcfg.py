@@ -83,6 +83,16 @@ def test_files_and_kernel_change_together_and_back(scripted):
     assert (restored["IPADDR"], restored["GATEWAY"], restored["ZONE"]) == (four, "10.203.0.1", "internal")
 
 
+def test_a_networkmanager_that_keeps_nothing_does_not_hide_what_the_files_say(scripted):
+    host, _four, _six = scripted
+    host.ssh(f"printf 'DNS1=192.0.2.53\\nNM_CONTROLLED=no\\n' >> {DIRECTORY}/ifcfg-eth0")
+    host.write("/usr/local/sbin/nmcli", "#!/bin/sh\n[ \"$*\" = '-t -f DEVICE,STATE device' ] && echo eth0:unmanaged\n")
+    host.ssh("chmod 755 /usr/local/sbin/nmcli")
+    found = host.module("hostcraft.linux.bond_vlan_bridge_info", {})["topology"]
+    host.ssh("rm /usr/local/sbin/nmcli")
+    assert next(one for one in found["nics"] if one["name"] == "eth0")["dns"] == ["192.0.2.53"]
+
+
 def test_a_change_that_cuts_the_host_off_is_put_back_with_its_files(scripted):
     host, four, six = scripted
     before, kept = state(host), files(host)

@@ -57,7 +57,18 @@ def find_backend(names):
     :raises ReconcileError: some are kept by one and some by another, or by a program that this module does not
         configure; names the links.
     """
-    names = sorted({*_there(names), *(lower for name in names for lower in _lower(name))})
+    return owners.backend(*_keepers(sorted({*_there(names), *(lower for name in names for lower in _lower(name))})))
+
+
+def observe_all():
+    """Return the :class:`State` of this network namespace, as who keeps most of its links tells it."""
+    found = observe()
+    # NetworkManager has a hand in what it only sees others make, as libvirt's bridges.
+    return observe(owners.backend_of_most(*_keepers([name for name in found.links if name not in found.owners])))
+
+
+def _keepers(names):
+    """Return who keeps each of these links, whether NetworkManager runs, and whether the initscripts are there."""
     managed = networkmanager.managed()
     networkd = [name for name in names if _is_configured_by_networkd(name)]
     there = initscripts.installed()
@@ -68,12 +79,7 @@ def find_backend(names):
         for name in names
         if managed is not None and managed.get(name, True) and name not in keepers
     )
-    return owners.backend({name: keepers.get(name) for name in names}, managed is not None, there)
-
-
-def default_backend():
-    """Return who would keep a link that is new: for a look at the whole host, whoever keeps which link."""
-    return owners.backend({}, networkmanager.managed() is not None, initscripts.installed())
+    return {name: keepers.get(name) for name in names}, managed is not None, there
 
 
 def apply(step, known):

@@ -52,6 +52,17 @@ def backend(keepers, managing, scripts):
     return "ifcfg" if scripts else "runtime"
 
 
+def backend_of_most(keepers, managing, scripts):
+    """Return the backend that tells most of a whole host, whose stacks may be kept by different ones.
+
+    The parameters are those of :func:`backend`.
+    """
+    counted = [BACKENDS[one] for one in keepers.values() if one in BACKENDS]
+    if not counted:
+        return backend({}, managing, scripts)
+    return max(sorted(set(counted)), key=counted.count)
+
+
 def _whose(keeper, keepers):
     return ", ".join(sorted(name for name, one in keepers.items() if one == keeper))
 

@@ -29,6 +29,21 @@ def test_the_backend_is_that_of_the_keeper(keepers, managing, scripts, backend):
 
 
 @pytest.mark.parametrize(
+    ("keepers", "managing", "scripts", "backend"),
+    [
+        ({"eth0": SCRIPTS, "eth1": SCRIPTS, "veth0": MANAGER}, True, True, "ifcfg"),
+        ({"eth0": MANAGER, "eth1": MANAGER, "eth2": SCRIPTS, "eth3": NETWORKD}, True, True, "networkmanager"),
+        ({"eth0": MANAGER, "veth0": None}, True, False, "networkmanager"),
+        ({"eth0": None}, True, True, "networkmanager"),
+        ({"eth0": NETWORKD}, False, False, "runtime"),
+        ({}, False, True, "ifcfg"),
+    ],
+)
+def test_a_whole_host_is_told_as_who_keeps_most_of_it_does(keepers, managing, scripts, backend):
+    assert owners.backend_of_most(keepers, managing, scripts) == backend
+
+
+@pytest.mark.parametrize(
     ("keepers", "said"),
     [
         ({"eth0": MANAGER, "eth1": SCRIPTS}, r"NetworkManager keeps eth0; the initscripts \(ifcfg files\) keeps eth1"),
