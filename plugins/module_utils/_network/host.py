@@ -168,13 +168,24 @@ def _carry_out(one, known, before=None):
 
 def _ip(*arguments, stdin=None):
     """Return the objects that ip(8) shows; of a batch, those of all its lines."""
-    out = run(["ip", "-json", *arguments], timeout=60.0, stdin=stdin)
+    try:
+        out = run(["ip", "-json", *arguments], timeout=60.0, stdin=stdin)
+    except ReconcileError as error:
+        if "-json" in error.details.get("stderr", ""):
+            raise _too_old(error.details["stderr"]) from error
+        raise
     try:
         return ip_json.objects(out)
     except ValueError:
-        raise ReconcileError(
-            "ip(8) of this host prints no JSON; iproute2 4.14 or newer is needed (ip -Version)", stdout=out[:500]
-        ) from None
+        raise _too_old(out) from None
+
+
+def _too_old(said):
+    return ReconcileError(
+        "ip(8) of this host does not print links, routes and rules as JSON: iproute2 4.18 or newer is needed, which "
+        "EL8 and Debian 10 have. CentOS 7 has 4.11 (ip -Version); put a newer one into the task's PATH there",
+        stdout=said[:500],
+    )
 
 
 def _bridge_vlans():
