@@ -138,6 +138,40 @@ def test_a_change_that_cuts_the_host_off_is_put_back(wired, what, declared):
     assert state(host) == before
 
 
+def test_options_of_a_bridge_and_of_its_port_reach_the_kernel(wired):
+    """Those that need no VLAN filtering, which this kernel may lack; as the kernel itself shows them, in its units."""
+    host, _four, _six = wired
+    bridge = {
+        "name": "br7", "ports": ["v7"], "stp": True, "priority": 4096, "forward_delay": 4, "hello_time": 1,
+        "max_age": 6, "ageing_time": 60, "multicast_snooping": False,
+    }  # fmt: skip
+    port = {"name": "v7", "bridge_port": {"cost": 7, "priority": 9, "hairpin": True}}
+    declared = {"bridges": [bridge], "nics": [port], "backend": "runtime"}
+    changed = {"bridges": [{"name": "br7", "stp": False, "ageing_time": 90}], "backend": "runtime"}
+    name = "hostcraft.linux.bond_vlan_bridge"
+    host.ssh("ip link add v7 type veth peer name w7")
+    try:
+        predicted, applied, again, found, other = host.modules(
+            (name, declared, True), (name, declared, False), (name, declared, False),
+            (f"{name}_info", {}, False), (name, changed, False),
+        )  # fmt: skip
+        assert (predicted["steps"], predicted["diff"]) == (applied["steps"], applied["diff"])
+        assert (again["failed"], again["changed"]) == (False, False)
+        told = next(one for one in found["topology"]["bridges"] if one["name"] == "br7")
+        assert {key: told[key] for key in bridge} == bridge
+        assert other["steps"] == ["set br7: ageing_time 6000 -> 9000, stp True -> False"]
+        kernel = {
+            "br7/bridge/stp_state": "0", "br7/bridge/priority": "4096", "br7/bridge/forward_delay": "400",
+            "br7/bridge/hello_time": "100", "br7/bridge/max_age": "600", "br7/bridge/ageing_time": "9000",
+            "br7/bridge/multicast_snooping": "0", "v7/brport/path_cost": "7", "v7/brport/priority": "9",
+            "v7/brport/hairpin_mode": "1",
+        }  # fmt: skip
+        seen = host.ssh(f"cd /sys/class/net && cat {' '.join(kernel)}").split()
+        assert dict(zip(kernel, seen, strict=True)) == kernel
+    finally:
+        host.ssh("ip link del br7; ip link del v7")
+
+
 FAULTS = {
     "fails": (":", range(1, 11)),
     "module-killed": ("kill -9 $PPID", range(1, 11)),
@@ -164,6 +198,11 @@ def test_a_fault_at_any_step_ends_before_or_after(wired, strike, number):
         assert state(host) == before, result
     else:
         assert result["guard"]["confirmed"] is True
+        links = {one["ifname"]: one for one in json.loads(host.ssh("ip -j addr"))}
+        found = [info["local"] for info in links["br0"]["addr_info"] if info["scope"] == "global"]
+        kept = [info["local"] for info in links["eth0"]["addr_info"] if info["scope"] == "global"]
+        assert (links["eth0"]["master"], sorted(found), kept) == ("br0", sorted([four, six]), [])
+        assert "default via 10.203.0.1 dev br0" in host.ssh("ip route")
         assert not run(host, **back(four, six))["failed"]
 
 

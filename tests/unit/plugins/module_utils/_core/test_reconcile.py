@@ -183,3 +183,97 @@ def test_steps_that_are_carried_out_together_fail_as_they_say(fails):
         assert bring()["steps"] == ["put 1", "put 2", "put 3"]
     assert calls == [[1, 2, 3]]
     assert shelf == ({1, 2} if fails else {1, 2, 3})
+
+
+class Guard:
+    """The part of a guard that reconcile uses; ``errors`` are those of putting back."""
+
+    def __init__(self, errors=()):
+        self.calls, self.errors = [], list(errors)
+
+    def arm(self, state, plan):
+        self.calls.append("arm")
+
+    def step(self):
+        self.calls.append("step")
+
+    def applied(self, result):
+        self.calls.append("applied")
+        return result
+
+    def failed(self, whole):
+        self.calls.append(f"failed, whole {whole}")
+        if whole:
+            return {"rolled_back": False}
+        return {"rolled_back": not self.errors, "guard": {"errors": self.errors}}
+
+
+def guarded(guard, apply, observe=set, check_mode=False):
+    """Return what the task ends with, well or not."""
+    try:
+        return reconcile(Module(check_mode), observe, planner([1, 2]), apply, guard=guard)
+    except Ended as ended:
+        return ended.args[0]
+
+
+def test_a_guard_is_armed_before_the_first_step_and_told_of_each_and_of_the_end():
+    guard, shelf = Guard(), set()
+    assert guarded(guard, put(shelf), lambda: set(shelf))["changed"]
+    assert guard.calls == ["arm", "step", "step", "applied"]
+    idle, looking = Guard(), Guard()
+    guarded(idle, put(shelf), lambda: set(shelf))
+    assert guarded(looking, put(shelf), set, check_mode=True)["changed"]
+    assert idle.calls == looking.calls == []
+
+
+def test_a_guarded_step_that_fails_and_was_undone_leaves_nothing_to_the_guard():
+    guard, shelf = Guard(), set()
+
+    def apply(step):
+        if step.data == 2:
+            raise ReconcileError("no room")
+        return put(shelf)(step)
+
+    result = guarded(guard, apply, lambda: set(shelf))
+    assert guard.calls == ["arm", "step", "step", "failed, whole True"]
+    assert result["msg"] == "no room. Failed step: put 2. Undone again: put 1."
+    assert result["rolled_back"] is False
+
+
+@pytest.mark.parametrize(
+    ("errors", "said"),
+    [
+        ([], " What was there before was put back."),
+        (["glued", "lost"], " Putting back what was there before failed too: glued; lost."),
+    ],
+)
+def test_what_the_guard_has_put_back_is_said(errors, said):
+    def fails_halfway(step):
+        if step.data == 2:
+            raise ReconcileError("no room")  # and 1 cannot be undone
+
+    result = guarded(Guard(errors), fails_halfway)
+    assert result["msg"] == "no room. Failed step: put 2. Stays changed: put 1." + said
+    assert result["rolled_back"] is not bool(errors)
+    result = guarded(Guard(errors), lambda step: None)
+    assert result["msg"].startswith("Not converged: every step was done, and yet this is needed: put 1; put 2. ")
+    assert result["msg"].endswith("did not take the change." + said)
+    assert result["rolled_back"] is not bool(errors)
+
+
+def test_a_state_that_cannot_be_read_any_more_is_put_back_by_the_guard():
+    guard, looks = Guard(), []
+
+    def observe():
+        looks.append(1)
+        if len(looks) > 1:
+            raise ReconcileError("the shelf is dark.")
+        return set()
+
+    result = guarded(guard, put(set()), observe)
+    assert guard.calls == ["arm", "step", "step", "failed, whole False"]
+    assert result["msg"] == (
+        "Every step was done, and what came of it cannot be told: the shelf is dark. "
+        "What was there before was put back."
+    )
+    assert (result["done"], result["rolled_back"]) == (["put 1", "put 2"], True)
