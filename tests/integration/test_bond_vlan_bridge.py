@@ -155,6 +155,7 @@ def test_options_of_a_bridge_and_of_its_port_reach_the_kernel(wired):
             (name, declared, True), (name, declared, False), (name, declared, False),
             (f"{name}_info", {}, False), (name, changed, False),
         )  # fmt: skip
+        assert not applied["failed"], applied
         assert (predicted["steps"], predicted["diff"]) == (applied["steps"], applied["diff"])
         assert (again["failed"], again["changed"]) == (False, False)
         told = next(one for one in found["topology"]["bridges"] if one["name"] == "br7")
