@@ -71,13 +71,17 @@ def undo(state, todo):
     flipped = [_flipped(argv) for step in reversed(todo.steps) for argv in step.data[0] if "rule" in argv[:3]]
     before = [state.links[name] for name in topology.order(state.links) if name in touched]
     created = [*remade, *(name for name in touched if name not in state.links)]
-    again = iproute.rebuild(before, created, todo.after)
-    return [(iproute.command(argv), may_fail) for argv, may_fail in again] + [(argv, True) for argv in flipped]
+    again = [(iproute.command(argv), may_fail) for argv, may_fail in iproute.rebuild(before, created, todo.after)]
+    # A route of IPv6 by a gateway stays when the addresses of its link go.
+    new = [
+        _flipped(argv) for step in todo.steps for argv in step.data[0] if "route" in argv[:3] and "replace" in argv[:4]
+    ]
+    return [(argv, True) for argv in new] + again + [(argv, True) for argv in flipped]
 
 
 def _flipped(argv):
-    """Return the command that undoes one of ``ip rule``."""
-    return [{"add": "del", "del": "add"}.get(word, word) for word in argv]
+    """Return the command that undoes one of ``ip rule``, or one of ``ip route`` that has made a route."""
+    return [{"add": "del", "del": "add", "replace": "del"}.get(word, word) for word in argv]
 
 
 def _check(job):
