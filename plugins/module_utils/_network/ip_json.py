@@ -170,9 +170,4 @@ def _route(version, one, tables):
         to = f"{to}/{32 if version == 4 else 128}"
     table = _table(one.get("table", "main"), tables)
     via = one.get("gateway") or (one.get("via") or {}).get("host")
-    metric = one.get("metric")
-    # IP6_RT_PRIO_USER: what a route of IPv6 has when it is given none (include/uapi/linux/ipv6_route.h).
-    usual = 1024 if version == 6 else 0
-    return Route(
-        str(ipaddress.ip_network(to)), via, None if metric == usual else metric, None if table == MAIN else table
-    )
+    return Route(str(ipaddress.ip_network(to)), via, one.get("metric"), None if table == MAIN else table).plain

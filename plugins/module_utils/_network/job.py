@@ -102,8 +102,14 @@ def job_of(wanted, state):
 
     :raises ReconcileError: the declaration cannot be met on this host.
     """
+    if state.backend != "networkmanager":  # which gives a route that is given none a metric of its own
+        wanted = wanted._replace(links={name: _plain(link) for name, link in wanted.links.items()})
     state = rules.claimed(state, {name: link.rules for name, link in wanted.links.items()})
     return Job(topology.target(wanted, state), wanted.links, state.links, state.rules)
+
+
+def _plain(link):
+    return link._replace(routes=link.routes and tuple(dict.fromkeys(one.plain for one in link.routes)))
 
 
 def anew(job):

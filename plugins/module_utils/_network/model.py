@@ -7,6 +7,9 @@ Private to the collection; not a public interface.
 
 from typing import NamedTuple, Optional, Tuple
 
+# The metric of a route that is given none: of IPv6 it is IP6_RT_PRIO_USER (include/uapi/linux/ipv6_route.h).
+USUAL_METRIC = {4: 0, 6: 1024}
+
 
 class Route(NamedTuple):
     """A route out of a link: ``to`` is a prefix, ``0.0.0.0/0`` and ``::/0`` the gateways."""
@@ -20,6 +23,16 @@ class Route(NamedTuple):
     def place(self):
         """What only one route of the host can have at a time (ip-route(8), replace)."""
         return self.to, self.metric, self.table
+
+    @property
+    def usual_metric(self):
+        """The metric that the kernel gives it when it has none; ``ip route`` does not tell the two apart."""
+        return USUAL_METRIC[6 if ":" in self.to else 4]
+
+    @property
+    def plain(self):
+        """The same route as it is found in the kernel."""
+        return self._replace(metric=None) if self.metric == self.usual_metric else self
 
     def __str__(self):
         words = [self.to]

@@ -140,7 +140,9 @@ def plain_routes(link, sections):
 
 
 def _plain(route, base, stated, usual):
-    if route.metric is None or (route.to, route.metric) in stated:
+    if route.metric is None:
+        return route._replace(metric=route.usual_metric) if (route.to, route.usual_metric) in stated else route
+    if (route.to, route.metric) in stated:
         return route
     if (route.to, route.metric - PENALTY) in stated:
         return route._replace(metric=route.metric - PENALTY)

@@ -164,6 +164,10 @@ TABLE = [
     ("a route with metric and table", BARE,
      {"nics": [{"name": "eth0", "routes": [{"to": "10.0.0.0/8", "via": "192.0.2.7", "metric": 50, "table": 7}]}]},
      ["add eth0: route 10.0.0.0/8 via 192.0.2.7 metric 50 table 7", "remove eth0: route 0.0.0.0/0 via 192.0.2.1"]),
+    ("the metric that the kernel gives by itself", BARE,
+     {"nics": [{"name": "eth0", "routes": [{"to": "0.0.0.0/0", "via": "192.0.2.1", "metric": 0},
+                                           {"to": "2001:db8:7::/48", "via": "fe80::1", "metric": 1024}]}]},
+     ["add eth0: route 2001:db8:7::/48 via fe80::1"]),
     ("no routes", BARE, {"nics": [{"name": "eth0", "routes": []}]}, ["remove eth0: route 0.0.0.0/0 via 192.0.2.1"]),
     ("a NIC that is down", host(nic("eth1", up=False)), {"nics": [{"name": "eth1"}]}, ["start eth1"]),
     # Bonds

@@ -317,6 +317,8 @@ def test_fields_of_nmcli():
         ("nic", "route1=172.16.0.0/12,192.0.2.9,100", 100, None),
         ("nic", "route-metric=50", 50, None),
         ("nic", "route-metric=50", 100, 100),
+        ("nic", "route1=10.0.0.0/8,192.0.2.9,0", None, 0),
+        ("nic", "route1=10.0.0.0/8,192.0.2.9,50", None, None),
     ],
 )
 def test_a_metric_is_that_of_networkmanager_unless_the_profile_states_it(kind, said, metric, seen):
