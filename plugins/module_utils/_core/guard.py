@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from . import command, files, reconcile, watchdog
 from .reconcile import ReconcileError
@@ -104,7 +104,8 @@ class Guard:
             for path, text in units:
                 files.link(path, text) if path.endswith(f".wants/{UNIT}") else files.write(path, text)
         except BaseException:
-            watchdog.decide(self.directory, watchdog.CANCELLED, "could not be armed")
+            with suppress(OSError, ReconcileError):  # of a full disk, say, which is why it could not be armed
+                watchdog.decide(self.directory, watchdog.CANCELLED, "could not be armed")
             watchdog.clean(self.directory)
             raise
         # What cuts the connection must not end the task: the change is finished, and confirmed over a new one.

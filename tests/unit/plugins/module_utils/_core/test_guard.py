@@ -85,6 +85,18 @@ def test_a_watchdog_that_does_not_live_stops_the_task_before_anything_is_changed
     assert watchdog.look(str(root / "dead"))["state"] == watchdog.CANCELLED
 
 
+def test_a_full_disk_stops_the_task_before_anything_is_changed(root, monkeypatch):
+    def full(path, *_arguments, **_more):
+        raise ReconcileError(f"Cannot write {path}: No space left on device")
+
+    one = new(monkeypatch, "full")
+    with monkeypatch.context() as disk:
+        disk.setattr(one, "_extend", lambda *_arguments, **_more: full("progress"))
+        disk.setattr(watchdog, "decide", full)
+        assert refused(one) == "Cannot write progress: No space left on device"
+    guard.refuse_if_held()
+
+
 def test_a_change_that_was_just_decided_is_waited_for(root):
     directory = root / "old"
     for name in ("alive", "decision"):
