@@ -79,7 +79,10 @@ options:
     description:
       - Whether a namespace is finalized although objects are left or cannot be listed. These stay in the store without
         a namespace, cannot be deleted there, and come back with the next namespace of that name.
-      - They are named in the step, warned of if they are RoleBindings or Secrets, and returned in RV(orphans).
+      - They are named in the step, warned of if they are RoleBindings or Secrets, and returned in RV(orphans). What the
+        step did not name is not orphaned; the task then fails, and names it when it is run again.
+      - Objects that a controller is still about to delete are no reason for force before the namespace was deleted five
+        minutes ago.
     type: bool
     default: false
   timeout:
@@ -165,7 +168,9 @@ outcomes:
       description: How long it took.
       type: float
 orphans:
-  description: Objects without a namespace, those found and those that O(force) has made, with C(namespace).
+  description:
+    - Objects without a namespace, those found and those that O(force) has made, or in check mode would make, with
+      C(namespace).
   returned: always
   type: list
   elements: dict

@@ -149,6 +149,7 @@ class Fleet:
             plan.REPAIR: [*own, KUBERNETES],
             plan.SPEC: [name for name in own if name not in act.finalizers],
             plan.FINALIZE: [name for name in own if name != KUBERNETES],
+            plan.FORCE: [name for name in own if name != KUBERNETES],
         }
         if act.kind in spec:
             return [changes.finalize(act.namespace.raw, spec[act.kind])]

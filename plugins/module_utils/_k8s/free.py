@@ -10,7 +10,7 @@ import uuid
 
 from . import changes, plan
 from .api import METADATA, ApiError
-from .model import KUBERNETES, matching
+from .model import KUBERNETES, listed, matching
 
 ATTEMPTS = 8  # of a write that finds its object changed (409) each time
 PAUSES = (0.1, 0.2, 0.4, 0.8, 1.0)  # seconds between looks at a namespace, the last one repeated
@@ -41,6 +41,7 @@ class Freeing:
             plan.SPEC: self._spec,
             plan.AWAIT: self._await,
             plan.FINALIZE: self._finalize,
+            plan.FORCE: self._finalize,
             plan.DELETE: self._delete,
         }
 
@@ -53,7 +54,7 @@ class Freeing:
         namespace = steps[0].data.namespace
         steps = list(steps)
         if steps[0].data.kind == plan.LEAVE:
-            steps = self._leave(steps[0].data)
+            steps = self._leave(steps[0].data, steps)
         elif steps[0].data.kind == plan.RECREATE:
             namespace = self._recreate(steps.pop(0).data)
         for number, step in enumerate(steps):
@@ -61,7 +62,7 @@ class Freeing:
             if self._does[step.data.kind](step.data._replace(namespace=namespace), more):
                 return
 
-    def _leave(self, act):
+    def _leave(self, act, announced):
         """Wait until the namespace is no longer young; return what is to be done then."""
         left = self._wanted.selection.min_age - act.namespace.age
         if self._gone_within(act.namespace, left):
@@ -72,7 +73,7 @@ class Freeing:
         steps = plan.steps_for(self._wanted, one, young=False)
         if not steps:
             raise Failed(_said(plan.blocked(self._wanted, one)))
-        return steps
+        return plan.as_announced(steps, announced)
 
     def _gone_within(self, namespace, seconds, between=lambda: None):
         """Wait; tell whether the namespace is gone."""
@@ -193,13 +194,12 @@ class Freeing:
         return False
 
     def _finalize(self, act, _more):
-        """Take ``kubernetes`` away: only when nothing is left, or by force."""
+        """Take ``kubernetes`` away: only when nothing is left, or nothing but what the step says it orphans."""
         for _attempt in range(ATTEMPTS):
             one = self._survey.again(act.namespace)
             if one is None:
                 return True
-            if not self._wanted.force:
-                self._check_empty(one)
+            self._check(act, one)
             document = one.namespace.raw
             stays = [name for name in one.namespace.spec_finalizers if name != KUBERNETES]
             try:
@@ -216,10 +216,22 @@ class Freeing:
             self._fail(act.namespace)
         raise Failed(f"something else changes namespace {act.namespace.name} all the time")
 
-    def _check_empty(self, one):
-        codes = {cause.code for cause in one.causes}
-        if one.namespace.objects or one.namespace.unread or "discovery_failure" in codes:
-            raise Failed(f"not finalized, since {_said(one.causes)}")
+    def _check(self, act, one):
+        """Refuse to finalize when more is left, or less is known, than the step says.
+
+        :raises Failed: it is.
+        """
+        announced = {orphan.uid for orphan in act.objects} if act.kind == plan.FORCE else set()
+        more = [left for left in one.namespace.objects if left.uid not in announced]
+        blind = bool(one.namespace.unread) or any(cause.code == "discovery_failure" for cause in one.causes)
+        if not more and (not blind or act.blind):
+            return
+        if act.kind == plan.FORCE and more:
+            why = f"its step did not say that it orphans {listed(left.label for left in more)}"
+        else:
+            why = _said(one.causes)
+        again = ". 'force' orphans only what the steps name; run the task again to have it named"
+        raise Failed(f"not finalized, since {why}{again if self._wanted.force else ''}")
 
     def _fail(self, namespace):
         one = self._survey.again(namespace)

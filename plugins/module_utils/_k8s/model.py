@@ -182,12 +182,16 @@ class State(NamedTuple):
 
 
 class Act(NamedTuple):
-    """The data of a step: what is to be done with which namespace, ``kind`` being one of those in plan.py."""
+    """The data of a step: what is to be done with which namespace, ``kind`` being one of those in plan.py.
+
+    ``blind`` says that not everything could be listed, which is said in the step.
+    """
 
     kind: str
     namespace: Namespace
     objects: Tuple[Leftover, ...] = ()
     finalizers: Tuple[str, ...] = ()
+    blind: bool = False
 
 
 def matching(finalizers, patterns):

@@ -9,11 +9,11 @@ Private to the collection; not a public interface.
 """
 
 from .._core.reconcile import Plan, ReconcileError, Step
-from .diagnose import ABSENT, ACTIVE
+from .diagnose import ABSENT, ACTIVE, QUIET
 from .model import KUBERNETES, Act, Namespace, counted, listed, matching
 
-LEAVE, REPAIR, CLEAR, METADATA, SPEC, AWAIT, FINALIZE, RECREATE, DELETE = (
-    "leave", "repair", "clear", "metadata", "spec", "await", "finalize", "recreate", "delete"
+LEAVE, REPAIR, CLEAR, METADATA, SPEC, AWAIT, FINALIZE, FORCE, RECREATE, DELETE = (
+    "leave", "repair", "clear", "metadata", "spec", "await", "finalize", "force", "recreate", "delete"
 )  # fmt: skip
 # Causes that force overrides: what is left, or could not be looked at, is orphaned.
 FORCED = ("controller_not_running", "discovery_failure", "content_failure", "unlistable", "pods_blocking")
@@ -104,7 +104,7 @@ def _permitted(wanted, namespace, code):
 
 def orphaned(steps):
     """Return the objects that a plan leaves behind without a namespace."""
-    return tuple(one for step in steps if step.data.kind == FINALIZE for one in step.data.objects)
+    return tuple(one for step in steps if step.data.kind == FORCE for one in step.data.objects)
 
 
 def left_behind(name, objects):
@@ -187,14 +187,38 @@ def _finalize(wanted, namespace, codes):
     """Return the step that ends it where the controller does not; it is skipped when the namespace has gone by then."""
     stays = [one for one in namespace.objects if remaining(wanted, one) or not one.deleting]
     # The controller would delete these if it could; whatever held the rest is named.
-    forced = wanted.force and (any(code in FORCED for code in codes) or any(one.deleting for one in stays))
+    stuck = any(code in FORCED for code in codes) or any(one.deleting for one in stays)
+    # Content that a slow controller is about to delete is not orphaned; after so long it is no longer slow.
+    late = bool(stays) and namespace.age >= QUIET and "finalized_while_active" not in codes
+    forced = wanted.force and (stuck or late)
     if not forced or ("controller_not_running" in codes and not namespace.objects):
-        detail = "if its controller has not, and only when nothing is left"
-        return Step("finalize", f"namespace {namespace.name}", detail, Act(FINALIZE, namespace))
+        return _when_empty(namespace)
+    blind = bool(namespace.unread) or "discovery_failure" in codes
     detail = "by force, orphaning {}".format(listed((one.label for one in stays), 50) or "nothing that can be listed")
-    if "discovery_failure" in codes or "unlistable" in codes:
+    if blind:
         detail += "; what else is left cannot be known"
-    return Step("finalize", f"namespace {namespace.name}", detail, Act(FINALIZE, namespace, tuple(stays)))
+    return Step("finalize", f"namespace {namespace.name}", detail, Act(FORCE, namespace, tuple(stays), blind=blind))
+
+
+def as_announced(steps, announced):
+    """Return steps that were planned anew while they are carried out, forcing no more than was announced before.
+
+    Nobody has been told or warned of what else they would orphan.
+    """
+    forced = [step.data for step in announced if step.data.kind == FORCE]
+    return [_no_more(step, forced) if step.data.kind == FORCE else step for step in steps]
+
+
+def _no_more(step, forced):
+    act = step.data
+    if not forced:
+        return _when_empty(act.namespace)
+    return step._replace(data=act._replace(objects=forced[0].objects, blind=forced[0].blind))
+
+
+def _when_empty(namespace):
+    detail = "if its controller has not, and only when nothing is left"
+    return Step("finalize", f"namespace {namespace.name}", detail, Act(FINALIZE, namespace))
 
 
 def _orphans(wanted, name, objects):

@@ -30,11 +30,15 @@ def namespaces(state):
     return sorted(found, key=lambda one: one["name"])
 
 
-def orphans(found, results):
-    """Return orphans: those without a namespace, and those that this task has left behind."""
+def orphans(found, results=(), predicted=()):
+    """Return orphans: those without a namespace, and those that this task leaves behind.
+
+    :param results: what came of the namespaces, as the task returns it.
+    :param predicted: the objects that a plan leaves behind, where it is not carried out.
+    """
     here = [dict(one, namespace=name) for name, some in found for one in objects(some)]
     left = [dict(one, namespace=name) for name in sorted(results) for one in results[name]["orphaned"]]
-    return here + left
+    return here + left + [dict(described(one), namespace=one.namespace) for one in predicted]
 
 
 def _namespace(one):

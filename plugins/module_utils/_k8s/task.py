@@ -10,7 +10,7 @@ from . import declare, report
 from .api import ROLE, Api
 from .arguments import AUTH
 from .fleet import Fleet, said
-from .plan import plan
+from .plan import orphaned, plan
 from .survey import Survey
 
 
@@ -37,7 +37,11 @@ def run(module):
     result.update(
         namespaces=report.namespaces(fleet.first),
         outcomes=fleet.results,
-        orphans=report.orphans(fleet.first.orphans if wanted.orphans else (), fleet.results),
+        orphans=report.orphans(
+            fleet.first.orphans if wanted.orphans else (),
+            fleet.results,
+            orphaned(planned[0].steps) if module.check_mode else (),
+        ),
     )
     failed = fleet.refusals(fleet.first)
     if failed:
@@ -58,7 +62,7 @@ def info(module):
     return {
         "changed": False,
         "namespaces": report.namespaces(state),
-        "orphans": report.orphans(missing, {}),
+        "orphans": report.orphans(missing),
         "requests": api.requests,
     }
 

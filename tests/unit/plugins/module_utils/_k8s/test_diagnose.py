@@ -207,6 +207,27 @@ STEPS = [
             FORCED + "configmaps/guarded, rolebindings.rbac.authorization.k8s.io/rb",
         ],
     ),
+    (
+        "content that a controller is about to delete, force",
+        FORCE,
+        stuck(left("x", deleting=False), age=120.0),
+        Cluster(),
+        [WAIT, END],
+    ),
+    (
+        "content that no controller deletes, force",
+        FORCE,
+        stuck(left("x", deleting=False)),
+        Cluster(),
+        [WAIT, FORCED + "configmaps/x"],
+    ),
+    (
+        "a kind that a conversion webhook makes unreadable, force",
+        FORCE,
+        stuck(unread=(Unread("gears.x", 500, "conversion webhook for x/v1, Kind=Gear failed: y"),)),
+        Cluster(),
+        [WAIT, FORCED + "nothing that can be listed; what else is left cannot be known"],
+    ),
     ("forbidden, force", FORCE, stuck(unread=(Unread("secrets", 403, "no"),)), Cluster(), []),
     (
         "young",
@@ -294,6 +315,7 @@ def test_nothing_is_orphaned_without_force_and_nothing_unnamed_is_touched(namesp
     kinds = [step.data.kind for step in result.steps]
     if not wanted.force:
         assert not orphaned(result.steps)
+        assert "force" not in kinds
         assert not (dead and "finalize" in kinds and "leave" not in kinds and "kubernetes" in namespace.spec_finalizers)
     for step in result.steps:
         if step.data.kind == "clear":
@@ -301,7 +323,7 @@ def test_nothing_is_orphaned_without_force_and_nothing_unnamed_is_touched(namesp
             assert all(item.deleting for item in step.data.objects)
         if step.data.kind in ("spec", "metadata"):
             assert set(step.data.finalizers) <= set(wanted.namespace_finalizers)
-    order = ["leave", "repair", "clear", "metadata", "spec", "await", "finalize"]
+    order = ["leave", "repair", "clear", "metadata", "spec", "await", "finalize", "force"]
     assert kinds == sorted(kinds, key=order.index)
     # What is gone needs nothing more.
     assert not plan(wanted, State(absent=("stuck",))).steps

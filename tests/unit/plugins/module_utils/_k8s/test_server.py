@@ -115,6 +115,7 @@ def test_force_orphans_what_it_says_and_orphans_are_removed(server):
     assert "secrets/dbpass" in applied["steps"][-1]
     assert not server.namespaces
     assert sorted(one["name"] for one in applied["orphans"]) == ["dbpass", "p", "rb", "web"]
+    assert predicted["orphans"] == applied["orphans"]
     assert any("RoleBinding rb" in text and "Secret dbpass" in text for text in applied["warnings"])
     found = task.info(Module(server, orphans=True))["orphans"]
     assert sorted((one["namespace"], one["name"]) for one in found) == [
@@ -125,6 +126,80 @@ def test_force_orphans_what_it_says_and_orphans_are_removed(server):
     assert not server.namespaces
     assert removed["steps"][0].startswith("recreate namespace ordered")
     assert free(server, state="orphans_removed")["changed"] is False
+
+
+def slow(server):
+    """A namespace whose controller has looked at it, and has not deleted anything yet."""
+    calm = [("NamespaceContentRemaining", "False", "All content successfully removed")]
+    server.controller = False
+    server.namespace("slow", 120, conditions=calm)
+
+
+def finalized_while_active(server):
+    """A namespace that a controller cleans up as soon as that is its business again, but for what is held."""
+    server.namespace("slow", 600, spec=())
+
+
+@pytest.mark.parametrize(("make", "finalizers"), [(slow, []), (finalized_while_active, [HELD])])
+def test_force_orphans_nothing_that_its_step_does_not_name(server, make, finalizers):
+    make(server)
+    server.add("secrets", "slow", "dbpass", finalizers)
+    server.add("rolebindings", "slow", "rb", finalizers)
+    predicted = free(server, check=True, force=True, timeout=0.2)
+    assert predicted["steps"][-1].endswith("and only when nothing is left")
+    assert predicted["orphans"] == []
+    message, details = fails(server, force=True, timeout=0.2)
+    assert details["steps"] == predicted["steps"]
+    assert details["orphans"] == []
+    assert "not finalized, since" in message
+    assert "run the task again to have it named" in message
+    assert server.namespaces["slow"]["spec"]["finalizers"] == ["kubernetes"]
+    assert len(server.objects) == 2
+    if finalizers:  # by now they are being deleted, and it is known what holds them
+        named = free(server, force=True, timeout=0.2)
+        assert "rolebindings.rbac.authorization.k8s.io/rb, secrets/dbpass" in named["steps"][-1]
+        assert sorted(one["name"] for one in named["orphans"]) == ["dbpass", "rb"]
+        assert any("RoleBinding rb" in text and "Secret dbpass" in text for text in named["warnings"])
+
+
+@pytest.mark.parametrize("what", ["an object", "a list that fails"])
+def test_force_ends_where_more_is_left_than_was_said(server, what):
+    server.controller = False
+    server.namespace("late", 600)
+    server.add("configmaps", "late", "named")
+    asked = []
+
+    def turn_up(method, path, query):
+        if method == "PUT" and not asked:
+            asked.append(path)
+            if what == "an object":
+                server.add("secrets", "late", "dbpass")
+        broken = asked and what == "a list that fails" and path.endswith("/secrets")
+        return status(500, "boom") if broken else None
+
+    server.scripts.append(turn_up)
+    message, details = fails(server, force=True, timeout=0.2)
+    assert ("boom" if what == "a list that fails" else "did not say that it orphans secrets/dbpass") in message
+    assert details["orphans"] == []
+    assert server.namespaces["late"]["spec"]["finalizers"] == ["kubernetes"]
+
+
+def test_a_young_namespace_is_not_forced_further_than_was_said(server):
+    """While it is young nobody can say yet that its controller is away."""
+    server.controller = False
+    server.namespace("young", 1)
+    server.add("secrets", "young", "dbpass")
+    options = {"name": ["young"], "min_age": 1.5, "force": True, "timeout": 0.2}
+    assert free(server, check=True, **options)["orphans"] == []
+
+    def grow_old(method, path, query):
+        if method == "PUT" and "dryRun" in query:
+            server.clock += 100.0
+
+    server.scripts.append(grow_old)
+    message, _details = fails(server, **options)
+    assert "run the task again to have it named" in message
+    assert server.namespaces["young"]["spec"]["finalizers"] == ["kubernetes"]
 
 
 def test_a_namespace_of_orphans_that_somebody_else_makes_is_theirs(server):
