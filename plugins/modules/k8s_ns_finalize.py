@@ -56,7 +56,8 @@ options:
       - V(finalized) frees Terminating namespaces.
       - V(orphans_removed) removes the objects of namespaces that do not exist, of all or of those in O(name). Without a
         namespace neither finalizers can be changed nor deletions end, so that it is made again and deleted in the
-        normal way. RoleBindings and Secrets among them work again for that moment.
+        normal way. RoleBindings and Secrets among them work again for that moment. Nothing is begun where a kind of
+        object cannot be listed.
     type: str
     choices: [finalized, orphans_removed]
     default: finalized
@@ -180,6 +181,13 @@ missing_permissions:
   type: list
   elements: str
   sample: ["patch configmaps", "update namespaces/finalize"]
+unread:
+  description:
+    - With O(state=orphans_removed), kinds of objects and group versions in which nobody can look for orphans, each with
+      C(what), C(status) and C(message).
+  returned: when there are any
+  type: list
+  elements: dict
 active:
   description: Namespaces that were named and are Active; nothing was changed.
   returned: when there are any

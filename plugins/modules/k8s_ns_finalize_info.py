@@ -136,6 +136,13 @@ orphans:
   returned: success
   type: list
   elements: dict
+unread:
+  description:
+    - Kinds of objects and group versions in which O(orphans) could not look for any, each with C(what), C(status) and
+      C(message); also warned of.
+  returned: success
+  type: list
+  elements: dict
 requests:
   description: How many requests were answered.
   returned: success

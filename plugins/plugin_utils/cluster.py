@@ -2,14 +2,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Kubernetes nodes, read on the controller: a managed host needs no way to the API server, and gets no credentials."""
 
-from urllib.parse import quote
-
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.hostcraft.linux.plugins.module_utils._boot import node
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError
 from ansible_collections.hostcraft.linux.plugins.module_utils._k8s.api import Api, ApiError
 from ansible_collections.hostcraft.linux.plugins.module_utils._k8s.arguments import AUTH
+from ansible_collections.hostcraft.linux.plugins.module_utils._k8s.names import is_node, no_node
 
 GUIDE = "It needs the verb get of nodes, see docs/maintenance.md"
 # The server has answered, and will answer the same again until somebody changes something.
@@ -46,8 +45,10 @@ class Nodes:
 
         :raises AnsibleActionFail: it will not be readable later either.
         """
+        if not is_node(name):
+            raise AnsibleActionFail(no_node("node", name))
         try:
-            return node.parse(name, self._api.get(f"/api/v1/nodes/{quote(name, safe='')}", "get nodes"))
+            return node.parse(name, self._api.get(f"/api/v1/nodes/{name}", "get nodes"))
         except ApiError as error:
             if error.status in FINAL:
                 raise AnsibleActionFail(str(error)) from error

@@ -7,6 +7,8 @@ Private to the collection; not a public interface.
 
 from .._core.reconcile import ReconcileError
 from .model import Selection, Wanted
+from .names import is_namespace
+from .read import is_pattern
 
 SELECTION = dict(
     argument_spec=dict(
@@ -31,7 +33,7 @@ OPTIONS = dict(
 def selection(params):
     """Return the :class:`Selection` of a task.
 
-    :raises ReconcileError: a list that is empty, or a number that makes no sense.
+    :raises ReconcileError: a list that is empty, or a name or number that makes no sense.
     """
     for option in ("name", "label_selectors"):
         if params[option] == []:
@@ -39,6 +41,12 @@ def selection(params):
     for option, least in (("min_age", 0), ("parallelism", 1)):
         if params[option] < least:
             raise ReconcileError(f"{option}: {params[option]:g} is too small; {least:g} is the least")
+    for name in params["name"] or ():
+        if not is_pattern(name) and not is_namespace(name):
+            raise ReconcileError(
+                f"name: {name!r} is no name of a namespace: lower case letters, digits and '-', 63 at most. "
+                "A pattern has '*', '?' or '['"
+            )
     return Selection(tuple(params["name"] or ()), tuple(params["label_selectors"] or ()), params["min_age"])
 
 

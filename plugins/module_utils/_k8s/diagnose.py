@@ -88,9 +88,7 @@ def _unread(namespace):
     if other:
         yield Cause(
             "unlistable",
-            "Not to be listed in {}: {}".format(
-                namespace.name, "; ".join(f"{one.what} ({one.status}: {one.message})" for one in other)
-            ),
+            "Not to be listed in {}: {}".format(namespace.name, "; ".join(one.label for one in other)),
             "Repair what serves them; until then nobody knows what is left of them.",
         )
 
@@ -220,17 +218,20 @@ def _own_finalizers(namespace):
 
 def _in_progress(namespace):
     """What is said when nothing is wrong that could be seen."""
+    # Every API answers by now; the controller tries again as late as its back-off says.
+    failed = namespace.condition(DISCOVERY)
+    last = f"; its controller last said: {failed}" if failed else ""
     if namespace.objects:
         reason = f"{namespace.name} is being deleted, with {counted(len(namespace.objects), 'object')} left"
         remedy = "Wait for the controller."
     elif KUBERNETES in namespace.spec_finalizers and namespace.age >= QUIET:
         return Cause(
             "controller_not_running",
-            f"Nothing is left in {namespace.name}, and no controller has noticed in {namespace.age:.0f} s",
+            f"Nothing is left in {namespace.name}, and no controller has noticed in {namespace.age:.0f} s{last}",
             "Start kube-controller-manager, and look in its log why its namespace controller does nothing.",
         )
     else:
-        reason = f"Nothing is left in {namespace.name}; what held it is gone"
+        reason = f"Nothing is left in {namespace.name}; what held it is gone{last}"
         remedy = "Wait until the controller looks again, which may take some minutes after a failure."
     return Cause(IN_PROGRESS, reason, remedy)
 

@@ -7,7 +7,6 @@ Private to the collection; not a public interface.
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import quote
 
 from .._core.reconcile import ReconcileError, reconcile, reported
 from . import drain_model, drain_plan
@@ -96,7 +95,7 @@ class Drain:
                     )
 
     def _look(self, name):
-        path = "/api/v1/nodes/{}".format(quote(name, safe=""))
+        path = f"/api/v1/nodes/{name}"
         try:
             document = self._api.get(path, "get nodes")
         except ApiError as error:

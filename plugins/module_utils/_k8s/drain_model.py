@@ -7,6 +7,9 @@ Private to the collection; not a public interface.
 
 from typing import Any, NamedTuple, Optional, Tuple
 
+from .._core.reconcile import ReconcileError
+from .names import is_node, no_node
+
 DRAINED, CORDONED, UNCORDONED = "drained", "cordoned", "uncordoned"
 # Who has cordoned a node. A cordon without it, or with another value, is somebody else's.
 MARK = "hostcraft.io/cordoned-by"
@@ -77,7 +80,13 @@ class Act(NamedTuple):
 
 
 def wanted(params):
-    """Return the :class:`Wanted` of the options."""
+    """Return the :class:`Wanted` of the options.
+
+    :raises ReconcileError: a name that no node can have.
+    """
+    for name in params["name"]:
+        if not is_node(name):
+            raise ReconcileError(no_node("name", name))
     given = {field: params[field] for field in Wanted._fields if field in params}
     return Wanted(names=tuple(dict.fromkeys(params["name"])), **given)
 

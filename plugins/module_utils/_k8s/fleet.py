@@ -13,7 +13,7 @@ from .._core.reconcile import ReconcileError
 from . import changes, plan, report
 from .api import ApiError
 from .free import Failed, Freeing
-from .model import KUBERNETES
+from .model import KUBERNETES, listed
 
 WAITING = 32  # namespaces that are waited for at the same time
 
@@ -36,6 +36,14 @@ class Fleet:
         """Return the :class:`model.State`; from the second time on, of what was found the first time."""
         if self._wanted.orphans:
             state = self._survey.orphans(self._wanted.selection.names)
+            if state.cluster.unread:
+                unread = listed(one.label for one in state.cluster.unread)
+                raise ReconcileError(
+                    "Whether there are more orphans cannot be told, and a namespace that is recreated would be stuck: "
+                    f"{unread}. Repair what serves them; k8s_ns_finalize_info with 'orphans: true' shows those that "
+                    "can be listed",
+                    unread=report.unread(state.cluster.unread),
+                )
         else:
             state = self._survey.look(self._wanted.selection)
         if self.first is None:

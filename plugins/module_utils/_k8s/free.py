@@ -150,8 +150,8 @@ class Freeing:
     def _gone_within_lists(self, namespace, kinds, freed):
         deadline = time.monotonic() + self._wanted.timeout
         while freed:
-            found, _unread = self._survey.content(namespace.name, kinds)
-            left = [one for one in found if one.uid in freed]
+            found, unread = self._survey.content(namespace.name, kinds)
+            left = unread or [one for one in found if one.uid in freed]
             if not left or time.monotonic() >= deadline:
                 return  # what stays is explained when the namespace is looked at again
             time.sleep(PAUSES[1])

@@ -69,6 +69,11 @@ class Unread(NamedTuple):
     status: int
     message: str
 
+    @property
+    def label(self):
+        """How messages call it: ``secrets (500: boom)``."""
+        return f"{self.what} ({self.status}: {self.message})"
+
 
 class ApiService(NamedTuple):
     """An APIService object; ``service`` is ``namespace/name``, empty for what the server itself serves."""

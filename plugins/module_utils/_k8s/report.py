@@ -24,6 +24,11 @@ def objects(found):
     return [dict(described(one), finalizers=list(one.finalizers), deleting=one.deleting) for one in found]
 
 
+def unread(found):
+    """Return what could not be read."""
+    return [dict(one._asdict()) for one in found]
+
+
 def namespaces(state):
     """Return the verdicts on all namespaces that were meant, sorted by name."""
     found = [_namespace(one) for one in state.found] + [_absent(name) for name in state.absent]
@@ -55,7 +60,7 @@ def _namespace(one):
         "metadata_finalizers": list(namespace.metadata_finalizers),
         "conditions": {kind: message for kind, status, message in namespace.conditions if status == "True"},
         "objects": objects(namespace.objects),
-        "unread": [dict(one._asdict()) for one in namespace.unread],
+        "unread": unread(namespace.unread),
     }
 
 

@@ -5,6 +5,7 @@
 Private to the collection; not a public interface.
 """
 
+import time
 from fnmatch import fnmatchcase
 from multiprocessing.pool import ThreadPool
 
@@ -15,7 +16,8 @@ from .model import Cluster, State, Unread
 NAMESPACES = "/api/v1/namespaces"
 # From so many namespaces on every object of the cluster is listed once, instead of every namespace on its own.
 MANY = 12
-ABSENT = (404, 405)  # a resource that went between discovery and list, or has no list: nothing to be deleted either
+ABSENT = (404, 405)  # what a resource answers that went between discovery and list
+SETTLE = 1.0  # seconds in which the groups of a server forget one that went, as after the deletion of its last CRD
 HINTS = (
     ("/apis/apiregistration.k8s.io/v1/apiservices", "list apiservices.apiregistration.k8s.io"),
     (
@@ -167,10 +169,10 @@ class Survey:
         try:
             return read.leftovers(resource, self._api.list(path, f"list {resource.label}")), []
         except ApiError as error:
-            if error.status in ABSENT:
-                return [], []
             if error.status in (0, 401):
                 raise
+            if error.status in ABSENT and not self._served(resource):
+                return [], []
             return [], [Unread(resource.label, error.status, error.said)]
 
     def _discover(self):
@@ -191,14 +193,35 @@ class Survey:
         return Cluster(discovery.content(found), tuple(unread))
 
     def _resources(self, path):
+        """Return the resources of a group version, and why they cannot be had."""
+        deadline = time.monotonic() + SETTLE
+        while True:
+            try:
+                return discovery.resources(self._api.get(path, "discover the API", retries=0)), []
+            except ApiError as error:
+                if error.status in (0, 401):
+                    raise
+                if error.status == 404 and not self._announced(path):
+                    return [], []
+                if error.status != 404 or time.monotonic() >= deadline:
+                    return [], [Unread(path.split("/", 2)[2], error.status, error.said)]
+            time.sleep(SETTLE)
+
+    def _served(self, resource):
+        """Tell whether a server still says that it has a resource, which it has just refused to list."""
+        some, unread = self._resources("/{}/{}".format("apis" if resource.group else "api", resource.group_version))
+        return bool(unread) or any(one.name == resource.name for one in some)
+
+    def _announced(self, path):
+        """Tell whether the group of a group version still has it; the core group always has."""
+        parts = path.split("/")
+        if parts[1] == "api":
+            return True
         try:
-            return discovery.resources(self._api.get(path, "discover the API", retries=0)), []
+            group = self._api.get("/".join(parts[:3]), "discover the API", retries=0)
         except ApiError as error:
-            if error.status == 404:
-                return [], []
-            if error.status in (0, 401):
-                raise
-            return [], [Unread(path.split("/", 2)[2], error.status, error.said)]
+            return error.status != 404
+        return "/".join(parts[2:]) in discovery.group_versions({"groups": [group]})
 
     def _explained(self, cluster, namespaces):
         """Add what tells who is behind a failure, where there is one."""

@@ -10,6 +10,7 @@ from . import declare, report
 from .api import ROLE, Api
 from .arguments import AUTH
 from .fleet import Fleet, said
+from .model import State
 from .plan import orphaned, plan
 from .survey import Survey
 
@@ -32,6 +33,7 @@ def run(module):
             if module.check_mode:
                 # The server is asked in check mode too: what it would refuse is no prediction.
                 fleet.rehearse(planned[0].steps, every=True)
+    _warn_of_hints(module, fleet.first.cluster)
     for warning in fleet.warnings:
         module.warn(warning)
     result.update(
@@ -56,15 +58,22 @@ def info(module):
         api = connect(module.params)
         with Survey(api, module.params["parallelism"]) as survey:
             state = survey.look(selection)
-            missing = survey.orphans(selection.names).orphans if module.params["orphans"] else ()
-    for one in state.cluster.hints:
-        module.warn(f"Who is behind a failure cannot be told ({one.what}): {one.message}")
+            missing = survey.orphans(selection.names) if module.params["orphans"] else State()
+    _warn_of_hints(module, state.cluster)
+    for one in missing.cluster.unread:
+        module.warn(f"There may be more orphans than were found, since this cannot be listed: {one.label}")
     return {
         "changed": False,
         "namespaces": report.namespaces(state),
-        "orphans": report.orphans(missing),
+        "orphans": report.orphans(missing.orphans),
+        "unread": report.unread(missing.cluster.unread),
         "requests": api.requests,
     }
+
+
+def _warn_of_hints(module, cluster):
+    for one in cluster.hints:
+        module.warn(f"Who is behind a failure cannot be told ({one.what}): {one.message}")
 
 
 def connect(params, guide=ROLE):

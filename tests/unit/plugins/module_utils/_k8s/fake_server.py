@@ -204,6 +204,8 @@ class FakeServer:
         if parts[0] == "apis" and parts[1] == "apiregistration.k8s.io":
             return {"items": self.services}
         group, rest = ("", parts[2:]) if parts[0] == "api" else (parts[1], parts[3:])
+        if parts[0] == "apis" and len(parts) == 2:
+            return self._group(group)
         if not rest:
             return self._resources(group, parts)
         if rest[0] == "namespaces":
@@ -228,6 +230,13 @@ class FakeServer:
                 for group, version in pairs
             ],
         }
+
+    def _group(self, group):
+        versions = ["v1"] if group in RESOURCES else []
+        versions += [one.split("/")[1] for one in self.dead if one.split("/")[0] == group]
+        if not versions:
+            return status(404, "the server could not find the requested resource")
+        return {"name": group, "versions": [{"groupVersion": f"{group}/{one}", "version": one} for one in versions]}
 
     @staticmethod
     def _described(group, version, resources, freshness="Current"):

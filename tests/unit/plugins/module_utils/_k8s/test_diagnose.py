@@ -99,6 +99,12 @@ CASES = [
     ("a list fails", stuck(unread=(Unread("gears.x", 500, "boom"),)), Cluster(), ["unlistable"]),
     ("a list is forbidden", stuck(unread=(Unread("secrets", 403, "no"),)), Cluster(), ["forbidden"]),
     (
+        "a controller that failed before, and has not looked again",
+        stuck(age=100.0, conditions=true("NamespaceDeletionDiscoveryFailure", "metrics.k8s.io/v1beta1 is away")),
+        Cluster(),
+        ["in_progress"],
+    ),
+    (
         "everything at once",
         stuck(HELD, spec_finalizers=("kubernetes", "a/b"), metadata_finalizers=("c/d",)),
         Cluster(unread=DEAD),
@@ -140,6 +146,11 @@ def test_who_is_behind_a_failure_is_named():
     assert "webhook dead.example.com" in remedy, "without the permission to read webhooks its name is known at least"
     _name, namespace, cluster, _codes = next(one for one in CASES if one[0].startswith("conversion"))
     assert "CustomResourceDefinition gears.conv.example.com to None" in diagnose(namespace, cluster).causes[0].remedy
+
+
+def test_what_the_controller_last_said_is_told_where_nothing_else_is_known():
+    _name, namespace, cluster, _codes = next(one for one in CASES if one[0].startswith("a controller that failed"))
+    assert "last said: metrics.k8s.io/v1beta1 is away" in diagnose(namespace, cluster).causes[0].reason
 
 
 def steps(wanted, namespace, cluster=None):
@@ -400,6 +411,9 @@ PARAMS = {
     ("options", "message"),
     [
         ({"name": []}, "name: the list is empty"),
+        ({"name": ["dev-*", "a/pods"]}, "name: 'a/pods' is no name of a namespace"),
+        ({"name": [".."]}, "is no name of a namespace"),
+        ({"name": ["x\n"]}, "is no name of a namespace"),
         ({"min_age": -1.0}, "min_age: -1 is too small"),
         ({"parallelism": 0}, "parallelism: 0 is too small"),
         ({"timeout": -1.0}, "timeout: -1"),

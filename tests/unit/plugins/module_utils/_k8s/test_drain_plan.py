@@ -164,3 +164,9 @@ def test_documents_of_the_server():
 def test_a_name_given_twice_is_one_node():
     options = {"name": ["b", "a", "b"], "state": "drained", "owner": US, "parallelism": 2}
     assert wanted(options).names == ("b", "a")
+
+
+@pytest.mark.parametrize("name", ["w1/status", "", "..", "W1", "a..b", "w1\n"])
+def test_what_no_node_can_be_called_is_no_part_of_a_path(name):
+    with pytest.raises(ReconcileError, match="no name of a node"):
+        wanted({"name": [name], "state": "drained", "owner": US})

@@ -296,7 +296,94 @@ def test_a_controller_that_is_away(server):
     assert list(server.namespaces) == ["full"], "nothing was left in the other one"
 
 
-@pytest.mark.parametrize("what", ["an object", "a dead group"])
+def broken(server, what):
+    """Have a list or a group fail."""
+    if what == "a dead group":
+        server.dead = ["metrics.k8s.io/v1beta1"]
+    else:
+        answer = status({"a list": 500, "a list that is not found": 404}[what], "boom")
+        server.scripts.append(lambda method, path, query: answer if path.endswith("/secrets") else None)
+
+
+UNREAD = {"a dead group": "metrics.k8s.io/v1beta1", "a list": "secrets", "a list that is not found": "secrets"}
+
+
+@pytest.mark.parametrize("what", list(UNREAD))
+def test_orphans_that_cannot_be_looked_for_are_not_held_for_none(server, what):
+    server.add("secrets", "ghost", "dbpass")
+    server.add("configmaps", "ghost", "c")
+    broken(server, what)
+    module = Module(server, orphans=True)
+    found = task.info(module)
+    assert [one["what"] for one in found["unread"]] == [UNREAD[what]]
+    assert any("There may be more orphans" in text and UNREAD[what] in text for text in module.warnings)
+    assert "c" in [one["name"] for one in found["orphans"]]
+    message, details = fails(server, state="orphans_removed")
+    assert "Whether there are more orphans cannot be told" in message
+    assert [one["what"] for one in details["unread"]] == [UNREAD[what]]
+    assert (len(server.objects), server.namespaces) == (2, {})
+
+
+def test_a_resource_that_goes_meanwhile_has_nothing_left(server):
+    server.aggregated = server.controller = False
+    server.namespace("x", 600)
+    discovered = []
+
+    def remove(method, path, query):
+        """Forget the only resource of a group once it was discovered."""
+        if path.startswith("/apis/apps"):
+            discovered.append(path)
+            return status(404, "not found") if len(discovered) > 1 else None
+        return None
+
+    server.scripts.append(remove)
+    assert task.info(Module(server))["namespaces"][0]["unread"] == []
+    assert discovered[:2] == ["/apis/apps/v1", "/apis/apps/v1/namespaces/x/deployments"]
+
+
+@pytest.mark.parametrize("what", ["a group version that is not found", "a list that is not found"])
+def test_not_found_is_no_proof_that_nothing_is_left(server, what):
+    """A server of an API that answers everything with 404 is broken; its group is still announced."""
+    server.aggregated = False
+    server.controller = False
+    server.namespace("stuck", 600)
+    where = "/apis/apps/v1" + ("" if what.startswith("a group") else "/namespaces/stuck/deployments")
+    server.scripts.append(lambda method, path, query: status(404, "no") if path == where else None)
+    message, details = fails(server, timeout=0.2)
+    assert details["namespaces"][0]["verdict"] in ("discovery_failure", "unlistable", "controller_not_running")
+    assert "404: no" in message
+    assert server.namespaces["stuck"]["spec"]["finalizers"] == ["kubernetes"]
+
+
+def test_a_list_that_fails_confirms_no_deletion(server):
+    server.controller = False
+    server.namespace("held", 600)
+    server.add("configmaps", "held", "c", [HELD], deleting=True)
+    lists = []
+
+    def fail(method, path, query):
+        if any(asked[0] == "PATCH" and "dryRun" not in asked[2] for asked in server.asked):
+            lists.extend([path] if path.endswith("/configmaps") else [])
+            return status(403, "no") if path.endswith("/configmaps") and len(lists) < 3 else None
+        return None
+
+    server.scripts.append(fail)
+    applied = free(server, object_finalizers=[HELD], timeout=1.0)
+    assert applied["outcomes"]["held"]["gone"]
+    assert len(lists) >= 3
+
+
+def test_who_is_behind_a_failure_is_asked_for_and_missing_permissions_are_warned_of(server):
+    server.dead = ["metrics.k8s.io/v1beta1"]
+    server.namespace("stuck", 600)
+    server.scripts.append(
+        lambda method, path, query: status(403, "no") if path.startswith("/apis/apiregistration") else None
+    )
+    result = free(server, check=True, force=True, timeout=0.0)
+    assert any("list apiservices.apiregistration.k8s.io" in text for text in result["warnings"])
+
+
+@pytest.mark.parametrize("what", ["an object", "a dead group", "a list", "a list that is not found"])
 def test_what_turns_up_before_the_end_is_not_orphaned(server, what):
     server.controller = False
     server.namespace("late", 600)
@@ -306,7 +393,7 @@ def test_what_turns_up_before_the_end_is_not_orphaned(server, what):
             if what == "an object":
                 server.add("secrets", "late", "dbpass")
             else:
-                server.dead = ["metrics.k8s.io/v1beta1"]
+                broken(server, what)
 
     server.scripts.append(turn_up)
     message, _details = fails(server, timeout=0.2)
