@@ -82,8 +82,10 @@ attributes:
     membership:
       - hostcraft.linux.k8s
 notes:
-  - The options for the connection can be given as variables of the environment as well, E(K8S_AUTH_HOST) and so on, as
-    for the modules of kubernetes.core.
+  - The options for the connection can be given as variables of the environment as well, as for the modules of
+    kubernetes.core. They are called after the options or their aliases, E(K8S_AUTH_HOST), E(K8S_AUTH_VERIFY_SSL) and so
+    on, groups with commas between them, and of O(proxy_headers) each has its own, such as
+    E(K8S_AUTH_PROXY_HEADERS_USER_AGENT).
 """
 
     PACKAGE = r"""

@@ -53,7 +53,6 @@ class Api:
         self._guide = guide
         self._access = Access(params)
         self._size = parallelism
-        self._groups = params.get("impersonate_groups") or ()
         self._pool = self._access.pool(parallelism)
         self._patience = patience
         self._lock = threading.Lock()
@@ -190,7 +189,7 @@ class Api:
         headers["Accept"] = accept
         if content:
             headers["Content-Type"] = content
-        for group in self._groups:
+        for group in self._access.groups:
             headers.add("Impersonate-Group", group)
         return headers
 

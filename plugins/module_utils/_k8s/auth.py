@@ -5,14 +5,15 @@
 Private to the collection; not a public interface.
 """
 
-import json
 import os
 import sys
 
 from .._core.reconcile import ReconcileError
+from .arguments import AUTH
 
 PREFIX = "K8S_AUTH_"  # as kubernetes.core calls the variables of the environment
 TRUE = ("1", "true", "yes", "on", "y", "t")
+FALSE = ("0", "false", "no", "off", "n", "f")
 # Options that are handed to the client's configuration as they are.
 PLAIN = {
     "host": "host",
@@ -70,6 +71,11 @@ class Access:
                     "client_key, or at these entries of kubeconfig"
                 )
         return RESTClientObject(self.configuration).pool_manager
+
+    @property
+    def groups(self):
+        """The groups as which everything is done."""
+        return tuple(self._params.get("impersonate_groups") or ())
 
     @property
     def host(self):
@@ -134,15 +140,31 @@ def _package():
 
 
 def _given(params, name):
-    """Return an option, else what the environment says of it."""
-    value = params[name]
-    said = os.environ.get(PREFIX + name.upper())
-    if value is not None or not said:
+    """Return an option, else what the environment says of it.
+
+    :raises ReconcileError: a variable is to say yes or no, and says something else.
+    """
+    value, spec = params[name], AUTH["argument_spec"][name]
+    if value is not None:
         return value
-    if name in ("validate_certs", "persist_config"):
-        return said.strip().lower() in TRUE
-    if name == "impersonate_groups":
-        return [one.strip() for one in said.split(",")]
-    if name == "proxy_headers":
-        return json.loads(said)
+    if spec["type"] == "dict":
+        found = {one: os.environ.get(f"{PREFIX}{name}_{one}".upper()) for one in spec["options"]}
+        return found if any(found.values()) else None
+    variables = [f"{PREFIX}{one}".upper() for one in (name, *spec.get("aliases", ()))]
+    variable = next((one for one in variables if os.environ.get(one)), None)
+    if variable is None:
+        return None
+    said = os.environ[variable]
+    if spec["type"] == "bool":
+        return _yes_or_no(variable, said)
+    if spec["type"] == "list":
+        return [one.strip() for one in said.split(",") if one.strip()]
     return said
+
+
+def _yes_or_no(variable, said):
+    word = said.strip().lower()
+    if word not in TRUE + FALSE:
+        # Whether a certificate is verified is not to be guessed.
+        raise ReconcileError(f"{variable}: {said!r} is neither yes nor no; give 'true' or 'false'")
+    return word in TRUE

@@ -35,7 +35,7 @@ class FakeServer:
 
     ``aggregated``: discovery as from 1.26 on. ``dead``: group versions that do not answer. ``scripts``: functions of
     (method, path, query) that may answer instead. ``controller``: whether namespaces are cleaned up on each request.
-    ``asked``: (method, path, query, headers) of all requests.
+    ``asked``: (method, path, query, headers) of all requests; a header given twice has both values.
     """
 
     def __init__(self, aggregated=True, controller=True):
@@ -58,7 +58,8 @@ class FakeServer:
                 body = json.loads(self.rfile.read(length)) if length else None
                 parts = urlsplit(self.path)
                 query = dict(parse_qsl(parts.query))
-                code, headers, text = fake.answer(self.command, parts.path, query, dict(self.headers), body)
+                given = {name: ", ".join(self.headers.get_all(name)) for name in self.headers}
+                code, headers, text = fake.answer(self.command, parts.path, query, given, body)
                 data = text.encode()
                 self.send_response_only(code)
                 for name, value in {"Date": formatdate(fake.clock, usegmt=True), **headers}.items():

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError
 from ansible_collections.hostcraft.linux.plugins.module_utils._k8s import arguments, declare, task
 from ansible_collections.hostcraft.linux.plugins.module_utils._k8s.api import Api
+from ansible_collections.hostcraft.linux.plugins.module_utils._k8s.auth import PLAIN, Access
 
 sys.path.insert(0, os.path.dirname(__file__))
 from fake_server import FakeServer, status
@@ -710,19 +711,65 @@ def test_kubeconfig_with_an_exec_plugin_whose_token_expires(server, tmp_path):
     assert refused == ["Bearer token-1"]
 
 
-def test_impersonation_proxy_and_the_environment(server, monkeypatch):
+@pytest.mark.parametrize("place", ["options", "environment"])
+def test_impersonation_and_proxy(server, monkeypatch, place):
     server.namespace("x")
-    monkeypatch.setenv("K8S_AUTH_API_KEY", "from-env")
-    one = api(server, api_key=None, impersonate_user="alice", impersonate_groups=["a", "b"])
-    one.get("/api/v1/namespaces/x", "get namespaces")
+    given = {"api_key": "mine", "impersonate_user": "alice", "impersonate_groups": ["a", "b"]}
+    tell = {"proxy_basic_auth": "me:secret", "user_agent": "foo/1.0"}
+    through = {"host": "http://cluster.example.com", "proxy": server.url, "proxy_headers": tell}
+    if place == "environment":
+        for name, value in given.items():
+            monkeypatch.setenv(f"K8S_AUTH_{name.upper()}", value if isinstance(value, str) else " a,b ")
+        given = {"api_key": None}
+    api(server, **given).get("/api/v1/namespaces/x", "get namespaces")
     headers = {name.lower(): value for name, value in server.asked[-1][3].items()}
-    assert headers["authorization"] == "Bearer from-env"
+    assert headers["authorization"] == "Bearer mine"
     assert headers["impersonate-user"] == "alice"
-    assert "impersonate-group" in headers
+    assert headers["impersonate-group"] == "a, b"
+    if place == "environment":
+        monkeypatch.setenv("K8S_AUTH_PROXY", server.url)
+        monkeypatch.setenv("K8S_AUTH_PROXY_HEADERS_PROXY_BASIC_AUTH", tell["proxy_basic_auth"])
+        monkeypatch.setenv("K8S_AUTH_PROXY_HEADERS_USER_AGENT", tell["user_agent"])
+        through = {"host": through["host"]}
+    proxied = api(server, **through)
     # The fake server sees an absolute URL when it is asked as a proxy.
-    proxied = api(server, host="http://cluster.example.com", proxy=server.url)
     proxied.get("/api/v1/namespaces/x", "get namespaces")
-    assert server.asked[-1][3]["Host"] == "cluster.example.com"
+    headers = {name.lower(): value for name, value in server.asked[-1][3].items()}
+    assert headers["host"] == "cluster.example.com"
+    assert headers["proxy-authorization"] == "Basic bWU6c2VjcmV0"
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("CA_CERT", "PATH", "ssl_ca_cert", "PATH"),
+        ("SSL_CA_CERT", "PATH", "ssl_ca_cert", "PATH"),
+        ("CLIENT_CERT", "PATH", "cert_file", "PATH"),
+        ("CERT_FILE", "PATH", "cert_file", "PATH"),
+        ("CLIENT_KEY", "PATH", "key_file", "PATH"),
+        ("KEY_FILE", "PATH", "key_file", "PATH"),
+        ("VALIDATE_CERTS", "no", "verify_ssl", False),
+        ("VERIFY_SSL", "False", "verify_ssl", False),
+        ("VERIFY_SSL", "yes", "verify_ssl", True),
+        ("NO_PROXY", "localhost", "no_proxy", "localhost"),
+    ],
+)
+def test_the_variables_are_those_of_kubernetes_core(monkeypatch, tmp_path, case):
+    variable, said, attribute, value = case
+    (tmp_path / "file").touch()
+    path = {"PATH": str(tmp_path / "file")}
+    monkeypatch.setenv(f"K8S_AUTH_{variable}", path.get(said, said))
+    params = {**dict.fromkeys(arguments.AUTH["argument_spec"]), "host": "https://127.0.0.1:1", "api_key": "x"}
+    assert getattr(Access(params).configuration, attribute) == path.get(value, value)
+    given = dict.fromkeys(PLAIN, "given")
+    assert getattr(Access({**params, **given}).configuration, attribute) == "given", "an option counts before it"
+
+
+@pytest.mark.parametrize("variable", ["VALIDATE_CERTS", "VERIFY_SSL"])
+def test_what_is_neither_yes_nor_no_does_not_switch_verification_off(server, monkeypatch, variable):
+    monkeypatch.setenv(f"K8S_AUTH_{variable}", "enabled")
+    with pytest.raises(ReconcileError, match=f"K8S_AUTH_{variable}: 'enabled' is neither yes nor no"):
+        api(server)
 
 
 def test_no_way_to_a_cluster_is_explained(server, tmp_path, monkeypatch):
