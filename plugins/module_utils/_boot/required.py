@@ -9,6 +9,9 @@ Private to the collection; not a public interface.
 from .model import NO, UNKNOWN, YES, Answer, Signal
 
 SHOWN = 8  # names in one reason
+# What dnf, dnf5 and yum-utils print with -r before they exit with 1 (needs_restarting.py of dnf-plugins-core and its
+# kin), in the locale C.
+REQUIRED = "reboot is required"
 
 
 def together(signals):
@@ -39,14 +42,14 @@ def tool(argv, status, said, error):
     :param argv: the command; ``dnf needs-restarting -r`` and its kin exit with 0 when no reboot is needed and with 1
         when one is (dnf-needs-restarting(8), needs-restarting(1), dnf5-needs-restarting(8)).
     :param status: its exit status; None: it was not run to its end.
-    :param said: what it printed. Its yes has text on standard output; dnf exits with 1 after errors as well (dnf(8)),
-        and then it has none.
+    :param said: what it printed. Its yes says so; dnf exits with 1 after errors as well (dnf(8)), some of which it
+        prints there.
     :param error: what it said of errors.
     """
     name = " ".join(argv)
     if status == 0:
         return Signal("package_manager", Answer(NO, f"{name} says that none is needed"))
-    if status == 1 and said.strip():
+    if status == 1 and REQUIRED in said.lower():
         return Signal("package_manager", Answer(YES, f"{name} says so{_for(_packages(said))}"))
     how = "did not end" if status is None else f"ended with {status}, which is no answer"
     last = (error.strip() or said.strip()).splitlines()[-1:] or ["no message"]

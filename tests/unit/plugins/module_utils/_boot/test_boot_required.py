@@ -18,6 +18,14 @@ CORE = "Core libraries or services have been updated since boot-up:\n  * kernel\
         (1, "Reboot is required\n", "", "yes", "says so"),
         # dnf exits with 1 after its own errors as well.
         (1, "", "No such command: needs-restarting.", "unknown", "No such command"),
+        (
+            1,
+            "Updating Subscription Management repositories.\nError: no metadata\n",
+            "",
+            "unknown",
+            "Error: no metadata",
+        ),
+        (1, "Reboot is required to ensure that your system benefits from these updates.", "", "yes", "says so"),
         (127, "", "dnf: not found", "unknown", "ended with 127, which is no answer: dnf: not found"),
         (2, CORE, "", "unknown", "ended with 2"),
         (None, "", "did not end within 120 s", "unknown", "did not end"),
