@@ -32,12 +32,18 @@ class ActionModule(ActionBase):
         name = args.pop("node", None) if waited or isinstance(args.get("node"), str) else None
         if name is not None and not isinstance(name, str):
             raise AnsibleActionFail(f"node: {name!r} is not a name, which is what state 'waited' needs")
-        if name and args.get("boot_id") is not None and not waited:
+        if waited and name == "":
+            raise AnsibleActionFail(
+                "node: it is empty, and state 'waited' needs a name; leave it out to wait for no node"
+            )
+        if name is not None and args.get("boot_id") is not None and not waited:
             raise AnsibleActionFail("node and boot_id exclude each other, unless state is 'waited'")
         cluster = Nodes(access, 0.0 if waited else PATIENCE) if name else None
         if waited and not self._task.check_mode:
             result.update(self._wait(args, cluster, name, task_vars))
             return result
+        if name == "":
+            args["node"] = {"name": name, "boot_id": "", "problem": "the option node is empty: it names no node"}
         node = cluster.read(name) if name else None
         if node and not waited:
             args["node"] = {"name": name, "boot_id": node.boot_id, "problem": node.problem}

@@ -46,8 +46,8 @@ options:
   node:
     description:
       - The name of the Kubernetes node that the host is. Its C(status.nodeInfo.bootID), which the kubelet writes when
-        it starts, is what the host is compared with. A node that does not exist, has no boot ID, or cannot be asked
-        for now gives V(unknown).
+        it starts, is what the host is compared with. An empty name, and a node that does not exist, has no boot ID,
+        or cannot be asked for now give V(unknown).
       - With O(state=waited) the host is compared with O(boot_id) or the record, and the node must then be back as well,
         that is, it tells of the boot that the host is in, is Ready, and its heartbeat is newer than that boot.
       - The controller asks, and hands the host a dictionary with C(name), C(boot_id) and C(problem). Such a dictionary
@@ -154,7 +154,8 @@ booted:
   type: str
   sample: "2026-11-24T06:00:03Z"
 pid1_started:
-  description: When process 1 was started; in a container that is the start of the container.
+  description: >-
+    When process 1 was started; in a container that is the start of the container. V(null) where C(/proc) hides it.
   returned: success
   type: str
   sample: "2026-11-24T06:00:04Z"

@@ -21,6 +21,20 @@ echo $!
 """
 
 
+# The same in a container: with a root directory and mounts of its own.
+JAIL = """mkdir -p /root/jail; cp "$(ls /usr/lib/*/libz.so.1 | head -1)" /usr/lib/libjail.so.1
+unshare --mount sh -ec '
+  mount -t tmpfs none /root/jail; cd /root/jail; mkdir usr old dev
+  for one in bin lib lib64; do ln -s usr/$one $one; done
+  mount --bind /usr usr; mount --bind /dev dev; pivot_root . old
+  exec python3 -c "import ctypes, time; ctypes.CDLL(\\"/usr/lib/libjail.so.1\\"); time.sleep(90)"' >/dev/null 2>&1 &
+for turn in $(seq 100); do grep -q libjail /proc/$!/maps && break; sleep 0.1; done
+rm /usr/lib/libjail.so.1
+grep libjail /proc/$!/maps >&2
+echo $!
+"""
+
+
 def call(check=False, **arguments):
     """Return a call of the module for ``Host.modules``."""
     return "hostcraft.linux.reboot_check", {"path": RECORD, **arguments}, check
@@ -63,20 +77,25 @@ def test_what_cannot_be_told_is_unknown_and_says_why(fresh):
     fresh.ssh(
         "mkdir -p /root/boots; echo 'cat: Permission denied' > /root/boots/no_id; echo garbage > /root/boots/garbage"
     )
-    given, empty, unreadable, second, garbage, wrong, unrecorded = fresh.modules(
+    given, empty, nameless, unreadable, second, garbage, wrong, unrecorded, endless = fresh.modules(
         call(boot_id=kernels),
         call(boot_id=""),
+        call(node=""),
         call(boot_id_file="/root/boots/none,/root/boots/no_id", boot_id=kernels),
         call(boot_id_file=f"/root/boots/none,{FAKE}", boot_id=OTHER),
         call(path="/root/boots/garbage"),
         call(boot_id="yesterday"),
         call(boot_id_file="/root/boots/none", state="recorded"),
+        call(state="waited", node=""),
     )
     assert "whether the container was restarted" in given["reason"]
     assert "has no boot ID" in empty["reason"]
     assert "/root/boots/none: No such file or directory; /root/boots/no_id has no boot ID but" in unreadable["reason"]
     assert "/root/boots/garbage is not what state 'recorded' writes" in garbage["reason"]
-    assert {one["rebooted"] for one in (given, empty, unreadable, garbage)} == {"unknown"}
+    assert nameless["reason"] == "the option node is empty: it names no node"
+    assert {one["rebooted"] for one in (given, empty, nameless, unreadable, garbage)} == {"unknown"}
+    assert endless["failed"]
+    assert "node: it is empty" in endless["msg"]
     assert unreadable["boot_id"] is None
     assert (second["rebooted"], second["boot_id"]) == ("yes", kernels)
     assert wrong["failed"]
@@ -88,19 +107,22 @@ def test_what_cannot_be_told_is_unknown_and_says_why(fresh):
 
 def test_what_asks_for_a_reboot(fresh):
     fresh.write("/root/boots.sh", OLD_LIBRARY)
-    pid = fresh.ssh("sh /root/boots.sh; rm /root/boots.sh")
+    fresh.write("/root/jail.sh", JAIL)
+    pids = fresh.ssh("sh /root/boots.sh; sh /root/jail.sh; rm /root/boots.sh /root/jail.sh").split()
     try:
+        assert "/usr/lib/libjail.so.1 (deleted)" in fresh.ssh(f"grep libjail /proc/{pids[1]}/maps")
         fresh.write("/usr/local/bin/needs-restarting", "#!/bin/sh\necho 'Error: no database' >&2\nexit 1\n")
         fresh.write("/run/reboot-required.pkgs", "dbus\n")
         fresh.ssh("chmod 755 /usr/local/bin/needs-restarting; touch /run/reboot-required")
         found = fresh.modules(call())[0]
     finally:
-        fresh.ssh(f"kill {pid.strip()}; rm -f /usr/local/bin/needs-restarting")
+        fresh.ssh(f"kill {' '.join(pids)}; rm -rf /usr/local/bin/needs-restarting /root/jail")
     said = {one["source"]: one for one in found["reasons"]}
     assert found["reboot_required"] == "yes"
     assert said["marker"]["reason"] == "/run/reboot-required is there for dbus"
     assert said["libraries"]["answer"] == "yes"
     assert "/usr/lib/libold.so.1" in said["libraries"]["reason"]
+    assert "libjail" not in said["libraries"]["reason"], "what a container uses is its own"
     assert said["package_manager"]["answer"] == "unknown"
     assert "no database" in said["package_manager"]["reason"]
     assert said["kernel"]["answer"] == "unknown"

@@ -22,15 +22,16 @@ class Boot(NamedTuple):
 
     ``boot_id`` is None when no file of it could be read; ``problem`` says why then. ``booted`` is the time of the boot
     in seconds since the epoch, which moves when the clock is set; ``pid1`` is the start of process 1 in clock ticks
-    since the boot (proc_pid_stat(5), field 22), which does not. ``soft_reboots`` is None where systemd counts none.
+    since the boot (proc_pid_stat(5), field 22), which does not; None: it is hidden. ``soft_reboots`` is None where
+    systemd counts none.
     ``container`` names what kind of container this is; None: the host has the kernel's first PID namespace.
     """
 
     boot_id: Optional[str]
     problem: str = ""
     booted: int = 0
-    pid1: int = 0
-    pid1_started: float = 0.0
+    pid1: Optional[int] = 0
+    pid1_started: Optional[float] = 0.0
     soft_reboots: Optional[int] = None
     container: Optional[str] = None
 

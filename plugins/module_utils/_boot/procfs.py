@@ -23,11 +23,20 @@ def boot(boot_id_file, soft_reboots):
     :param soft_reboots: how many systemd counts, None where it does not.
     """
     found, problem = boot_id(boot_id_file)
-    ticks = os.sysconf("SC_CLK_TCK")
-    # The name of the program, in parentheses, may have blanks in it.
-    pid1 = int(_text("/proc/1/stat").rpartition(")")[2].split()[19])
     booted = next(int(line.split()[1]) for line in _text("/proc/stat").splitlines() if line.startswith("btime "))
-    return Boot(found, problem, booted, pid1, booted + pid1 / ticks, soft_reboots, container())
+    pid1 = first_process()
+    started = None if pid1 is None else booted + pid1 / os.sysconf("SC_CLK_TCK")
+    return Boot(found, problem, booted, pid1, started, soft_reboots, container())
+
+
+def first_process():
+    """Return the start of process 1 in clock ticks since the boot, None where it is hidden (proc(5), hidepid)."""
+    try:
+        said = _text("/proc/1/stat")
+    except OSError:
+        return None
+    # The name of the program, in parentheses, may have blanks in it.
+    return int(said.rpartition(")")[2].split()[19])
 
 
 def boot_id(paths):
@@ -76,11 +85,15 @@ def kernels():
 def deleted_libraries():
     """Return ``{library: names of programs}`` of those in use that are no longer on the disk, and how many are unread.
 
-    Kernel threads have no maps, and what ends meanwhile is left out.
+    Kernel threads have no maps, and what ends meanwhile is left out. So is what runs in a container, whose libraries
+    are those of its image: a reboot of the host does not change them.
     """
-    users, unread = {}, 0
+    users, unread, here = {}, 0, _view("self")
     for pid in (name for name in os.listdir("/proc") if name.isdigit()):
         try:
+            # A service may be in a directory of its own, or see mounts of its own, and has the host's libraries.
+            if not any(one == other for one, other in zip(_view(pid), here)):
+                continue
             gone = {match.group(1) for match in map(LIBRARY.search, _text(f"/proc/{pid}/maps").splitlines()) if match}
             for path in gone:
                 users.setdefault(path, set()).add(_text(f"/proc/{pid}/comm").strip())
@@ -89,6 +102,12 @@ def deleted_libraries():
         except (FileNotFoundError, ProcessLookupError):
             continue
     return users, unread
+
+
+def _view(pid):
+    """Return what identifies the root directory and the mounts that a process sees."""
+    root, mounts = (os.stat(f"/proc/{pid}/{name}") for name in ("root", "ns/mnt"))
+    return (root.st_dev, root.st_ino), mounts.st_ino
 
 
 def _text(path):

@@ -24,7 +24,7 @@ def report(boot, reference, signals, running):
         "reasons": [{"source": one.source, "answer": one.answer.value, "reason": one.answer.reason} for one in signals],
         "boot_id": boot.boot_id,
         "booted": _time(boot.booted),
-        "pid1_started": _time(boot.pid1_started),
+        "pid1_started": None if boot.pid1_started is None else _time(boot.pid1_started),
         "soft_reboots": boot.soft_reboots,
         "container": boot.container,
         "kernel": running,

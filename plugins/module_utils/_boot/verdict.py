@@ -32,7 +32,7 @@ def rebooted(reference, boot):
         return Answer(UNKNOWN, reference.problem or f"{reference.source} has no boot ID")
     if boot.boot_id != reference.boot_id:
         return Answer(YES, f"the boot ID is {boot.boot_id}; {reference.source} has {reference.boot_id}")
-    if boot.container and reference.pid1 != boot.pid1:
+    if boot.container and (boot.pid1 is None or reference.pid1 != boot.pid1):
         return Answer(UNKNOWN, _in_a_container(reference, boot))
     return Answer(NO, f"the boot ID is that of {reference.source}")
 
@@ -77,6 +77,11 @@ def is_record_of(reference, boot):
 
 
 def _in_a_container(reference, boot):
+    if boot.pid1 is None:
+        return (
+            f"this is a container ({boot.container}), and when it was started cannot be read, since /proc hides "
+            "process 1 (hidepid); run the task with 'become: true'"
+        )
     if reference.pid1 is None:
         return (
             f"this is a container ({boot.container}): it shares the boot ID of its host, which is that of "

@@ -24,6 +24,8 @@ OTHER = "11111111-2222-4333-8444-555555555555"
         (Reference("x", THIS), Boot(THIS, pid1=7, container="lxc"), "unknown", "shares the boot ID of its host"),
         (Reference("x", THIS, pid1=7), Boot(THIS, pid1=7, container="lxc"), "no", "is that of x"),
         (Reference("x", THIS, pid1=7), Boot(THIS, pid1=8, container="lxc"), "unknown", "it was restarted since x"),
+        (Reference("x", THIS), Boot(THIS, pid1=None, container="lxc"), "unknown", "hides process 1"),
+        (Reference("x", THIS), Boot(THIS, pid1=None), "no", "is that of x"),
         (Reference("x", OTHER, pid1=7), Boot(THIS, pid1=7, container="lxc"), "yes", OTHER),
     ],
 )
