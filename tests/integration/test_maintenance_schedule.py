@@ -187,8 +187,18 @@ def test_windows_lock_retention_and_failure(fresh):
     for name in ("nodes", "self"):
         assert start(fresh, name) == (0, "outside of its time windows; nothing was begun\n")
     # The host has rebooted itself, and goes on; nothing new is begun, since the window counts as closed.
-    fresh.ssh("mkdir -p /var/lib/hostcraft/maintenance; touch /var/lib/hostcraft/maintenance/journal.json")
+    fresh.ssh("mkdir -p /var/lib/hostcraft/maintenance; echo other > /var/lib/hostcraft/maintenance/job")
+    for name in ("nodes", "self"):
+        assert start(fresh, name) == (0, "outside of its time windows; nothing was begun\n")
+    assert start(fresh, "self-resume") == (0, "another job has begun what is under way, and goes on with it\n")
+    fresh.ssh("echo self > /var/lib/hostcraft/maintenance/job")
     assert start(fresh, "nodes")[1] == "outside of its time windows; nothing was begun\n"
+    fresh.ssh(
+        f"printf '#!/bin/sh\\necho $@ >> {SEEN}-units\\n' > /usr/local/bin/systemctl; chmod +x /usr/local/bin/systemctl"
+    )
+    assert start(fresh, "self-resume")[0] == 0
+    fresh.ssh("rm /usr/local/bin/systemctl")
+    assert fresh.ssh(f"cat {SEEN}-units") == "start --no-block hostcraft-maintenance-self.service\n"
     assert start(fresh, "self") == (0, "outside of its time windows; what was begun is finished\n")
     until = fresh.ssh(f"cat {SEEN}").partition("until=")[2].split()[0]
     assert abs(int(until) - int(fresh.ssh("date +%s"))) < 60
@@ -196,6 +206,7 @@ def test_windows_lock_retention_and_failure(fresh):
     assert role(fresh, maintenance_schedule_jobs=[NODES, PULL])[0] == 0
     fresh.ssh("cd /var/lib/hostcraft/reports && touch -d '91 days ago' maintenance-old.html other.html && "
               "touch maintenance-new.json")  # fmt: skip
+    fresh.ssh("rm /var/lib/hostcraft/maintenance/job")
     status, said = start(fresh, "nodes", "FAIL=3")
     assert (status, said) == (3, "")
     assert sorted(fresh.ssh("ls /var/lib/hostcraft/reports").split()) == ["lock", "maintenance-new.json", "other.html"]
@@ -211,6 +222,10 @@ def test_windows_lock_retention_and_failure(fresh):
         status, said = start(fresh, "self")
         assert status == 75
         assert said.startswith("another job runs: nodes (process ")
+        # What goes on waits for its turn instead.
+        fresh.ssh("echo self > /var/lib/hostcraft/maintenance/job")
+        assert start(fresh, "self")[0] == 0
+        assert first.poll() is not None
         assert first.wait() == 0
     assert start(fresh, "self")[0] == 0
     assert shlex.split(line)[1] == "/usr/local/lib/hostcraft/maintenance"
@@ -260,6 +275,9 @@ def test_a_host_that_pulls_goes_on_after_its_own_reboot(fresh):
     assert "not back" not in said
     journal = json.loads(fresh.ssh("cat /var/lib/hostcraft/maintenance/journal.json"))
     assert (journal["step"], journal["result"]) == ("reboot", "unfinished")
+    # Whoever runs the job must see that it has to go on, and nothing else.
+    assert fresh.ssh("setpriv --reuid=65534 --clear-groups cat /var/lib/hostcraft/maintenance/job") == "self\n"
+    assert fresh.ssh("stat -c %a /var/lib/hostcraft/maintenance/journal.json") == "600\n"
     # At the next boot the window has closed.
     hour = int(fresh.ssh("date -d '-2 hours' +%H"))
     closed = [{"from": f"{hour:02}:00", "to": f"{hour:02}:01"}]

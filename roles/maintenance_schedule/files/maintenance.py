@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run a job of the role maintenance_schedule: within its time window, under a lock, and remove reports that are old.
 
-It is started by systemd with the file of the job, and again with ``--failed`` when the job has failed. Python 3.6 or
-newer, nothing else.
+It is started by systemd with the file of the job, again with ``--failed`` when the job has failed, and with
+``--resume`` at the boot of a host that has rebooted itself. Python 3.6 or newer, nothing else.
 """
 
 import argparse
@@ -54,26 +54,42 @@ def prune(directory, keep):
         os.unlink(os.path.join(directory, name))
 
 
+def begun(job):
+    """Tell whether a maintenance is under way on this host that this very job has begun."""
+    if not job["begun"]:
+        return False
+    try:
+        with open(job["begun"], encoding="utf-8") as stream:
+            return stream.read().strip() == job["name"]
+    except FileNotFoundError:
+        return False
+
+
 def run(job):
     """Run a job; return the exit status."""
     now = datetime.datetime.now()
-    until = closes(job["windows"], now)
-    if job["windows"] and until is None:
-        if not (job["journal"] and os.path.exists(job["journal"])):
-            print("outside of its time windows; nothing was begun")
-            return 0
-        print("outside of its time windows; what was begun is finished")
-        until = now
-    environment = _environment(job)
-    if until:
-        environment["HOSTCRAFT_MAINTENANCE_UNTIL"] = str(int(until.timestamp()))
+    until, resumed = closes(job["windows"], now), begun(job)
+    closed = bool(job["windows"]) and until is None
+    if closed and not resumed:
+        print("outside of its time windows; nothing was begun")
+        return 0
     with open(job["lock"], "a+") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # What was begun has no next time, and waits for its turn.
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if resumed else fcntl.LOCK_NB))
         except BlockingIOError:
             lock.seek(0)
             print("another job runs: {}".format(lock.read().strip() or job["lock"]))
             return BUSY
+        if closed and not begun(job):
+            print("outside of its time windows; what was begun is finished by now")
+            return 0
+        if closed:
+            print("outside of its time windows; what was begun is finished", flush=True)
+            until = now
+        environment = _environment(job)
+        if until:
+            environment["HOSTCRAFT_MAINTENANCE_UNTIL"] = str(int(until.timestamp()))
         lock.truncate(0)
         lock.write("{} (process {})\n".format(job["name"], os.getpid()))
         lock.flush()
@@ -101,11 +117,17 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("job", help="the file that describes the job")
     parser.add_argument("--failed", action="store_true", help="tell that it has failed")
+    parser.add_argument("--resume", metavar="UNIT", help="start the unit of the job if that has to go on")
     options = parser.parse_args()
     with open(options.job, encoding="utf-8") as stream:
         job = json.load(stream)
     if options.failed:
         return subprocess.call(job["notify"], env=_environment(job))
+    if options.resume:
+        if not begun(job):
+            print("another job has begun what is under way, and goes on with it")
+            return 0
+        return subprocess.call(["systemctl", "start", "--no-block", options.resume])
     return run(job)
 
 
