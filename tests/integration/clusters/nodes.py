@@ -8,6 +8,7 @@ server, eviction and the controller of PodDisruptionBudgets are the real ones.
 """
 
 import datetime
+import sys
 import threading
 
 NODES = "/api/v1/nodes"
@@ -128,13 +129,18 @@ class Kubelet:
     def _run(self):
         mine = type(self._cluster)(self._cluster.record)  # a connection is not for two threads
         while not self._stop.wait(0.3):
-            for pod in mine.ask("GET", "/api/v1/pods")["items"]:
-                metadata = pod["metadata"]
-                if metadata.get("deletionTimestamp"):
-                    path = "/api/v1/namespaces/{namespace}/pods/{name}".format(**metadata)
-                    body = {"gracePeriodSeconds": 0, "preconditions": {"uid": metadata["uid"]}}
-                    try:
-                        mine.ask("DELETE", path, body)
-                    except Exception as error:  # another hand was faster
-                        if getattr(error, "status", 0) not in (404, 409):
-                            raise
+            try:
+                for pod in mine.ask("GET", "/api/v1/pods")["items"]:
+                    if pod["metadata"].get("deletionTimestamp"):
+                        self._end(mine, pod["metadata"])
+            except Exception as error:  # noqa: BLE001 the machine is busy; the next turn will do
+                print(f"the kubelets missed a turn: {error!r}", file=sys.stderr)
+
+    @staticmethod
+    def _end(mine, metadata):
+        path = "/api/v1/namespaces/{namespace}/pods/{name}".format(**metadata)
+        try:
+            mine.ask("DELETE", path, {"gracePeriodSeconds": 0, "preconditions": {"uid": metadata["uid"]}})
+        except Exception as error:
+            if getattr(error, "status", 0) not in (404, 409):  # another hand was faster
+                raise
