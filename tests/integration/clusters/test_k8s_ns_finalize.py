@@ -114,6 +114,23 @@ def test_finalized_while_active_is_repaired(zoo):
     assert applied["orphans"] == []
 
 
+def test_labels_and_annotations_survive_the_subresource(cluster):
+    kept = {"labels": {"team": "a"}, "annotations": {"example.com/note": "x"}}
+    cluster.namespace("kept", **kept)
+    cluster.add("kept", "c", [HELD])
+    cluster.finalize("kept", [])
+    cluster.delete("kept")
+    result = cluster.free(name=["kept"], timeout=1)
+    assert result["failed"]
+    assert "object_finalizers" in result["msg"]
+    after = cluster.ask("GET", f"{NAMESPACES}/kept")
+    assert after["spec"]["finalizers"] == ["kubernetes"], "it was sent to /finalize"
+    assert {name: {**after["metadata"][name], **given} for name, given in kept.items()} == {
+        name: after["metadata"][name] for name in kept
+    }
+    cluster.beats("kept", object_finalizers=[HELD])
+
+
 def test_a_young_namespace_is_left_to_its_controllers(cluster):
     cluster.namespace("young")
     cluster.add("young")
@@ -138,6 +155,15 @@ def test_roles_are_exactly_what_is_needed(cluster):
     cluster.seen("least", "fewer")
     named = {"object_finalizers": [HELD], "namespace_finalizers": ["example.com/*"]}
     assert cluster.verdicts(name=["least"], impersonate_user="reader") == {"least": "object_finalizers"}
+    namespaces, everything = roles["hostcraft-ns-diagnose"]["rules"]
+    for name, rules, verb, said in (
+        ("blind", [everything], "list", 'Not permitted: "get namespaces"'),
+        ("deaf", [namespaces], "get", 'Grant the verb "list"'),
+    ):
+        cluster.ask("POST", place, {"metadata": {"name": name}, "rules": rules})
+        bind(cluster, name, name, verb)
+        found = cluster.info(name=["least"], impersonate_user=name)
+        assert said in (found["msg"] if found["failed"] else found["namespaces"][0]["remedy"])
     # One verb fewer each time; "" means in every rule.
     for resource, verb, said in (
         ("namespaces/finalize", "update", "update namespaces/finalize"),
@@ -166,20 +192,28 @@ def test_roles_are_exactly_what_is_needed(cluster):
     cluster.beats("least", impersonate_user="freer", **named)
     cluster.beats("fewer", **named)
     orphan(cluster, "lost")
-    refused = cluster.free(state="orphans_removed", name=["lost"], impersonate_user="freer", object_finalizers=[HELD])
+    lost = {"state": "orphans_removed", "name": ["lost"], "object_finalizers": [HELD]}
+    refused = cluster.free(impersonate_user="freer", **lost)
     assert refused["missing_permissions"] == ["create namespaces", "delete namespaces"]
+    for verb, other in (("create", "delete"), ("delete", "create")):
+        rule = dict(roles["hostcraft-ns-orphans"]["rules"][0], verbs=[other])
+        cluster.ask("POST", place, {"metadata": {"name": f"only-{other}"}, "rules": [rule]})
+        bind(cluster, f"lacks-{verb}", f"only-{other}", other)
+        bind(cluster, f"lacks-{verb}", "hostcraft-ns-finalize")
+        refused = cluster.free(impersonate_user=f"lacks-{verb}", **lost)
+        assert refused["missing_permissions"] == [f"{verb} namespaces"]
     removed = cluster.free(state="orphans_removed", name=["lost"], impersonate_user="remover", object_finalizers=[HELD])
     assert not removed["failed"], removed["msg"]
     assert cluster.keys("lost") == []
 
 
-def bind(cluster, user, role):
-    """Give a user a ClusterRole, and wait until the server knows."""
+def bind(cluster, user, role, verb="list"):
+    """Give a user a ClusterRole, and wait until the server knows, by a verb on namespaces that it grants."""
     subject = {"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}
     reference = {"kind": "ClusterRole", "name": role, "apiGroup": "rbac.authorization.k8s.io"}
     body = {"metadata": {"name": f"{user}-{role}"}, "subjects": [subject], "roleRef": reference}
     cluster.ask("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", body)
-    review = {"spec": {"user": user, "resourceAttributes": {"verb": "list", "resource": "namespaces"}}}
+    review = {"spec": {"user": user, "resourceAttributes": {"verb": verb, "resource": "namespaces"}}}
     cluster.wait_for(
         f"rights of {user}",
         lambda: cluster.ask("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)["status"]["allowed"],

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whole tasks against a small API server that behaves as newer releases do, and that fails in every way."""
 
+import json
 import os
 import socket
 import sys
@@ -90,6 +91,10 @@ def test_conditions_that_lie_are_not_believed(server, aggregated):
     assert [one["name"] for one in found["objects"]] == ["web", "p", "rb", "dbpass"]
     assert found["objects"][1]["finalizers"] == [HELD]
     assert found["objects"][0]["deleting"] is False
+    lists = [one for one in server.asked if one[1].startswith(("/api/v1/namespaces/ordered/", "/apis/"))]
+    content = [headers["Accept"] for _method, path, _query, headers in lists if "/namespaces/ordered/" in path]
+    assert len(content) == 5
+    assert all(one.startswith("application/json;as=PartialObjectMetadataList") for one in content), "metadata only"
 
 
 def test_ordered_deletion_goes_on_when_the_pods_finalizer_is_cleared(server):
@@ -654,6 +659,28 @@ def test_webhooks_that_refuse_are_met_by_check_mode(server):
         )
     ]
     assert any("does not support dry run" in text for text in free(server, object_finalizers=[HELD])["warnings"])
+
+
+@pytest.mark.parametrize("kind", ["validating", "mutating"])
+def test_the_webhook_that_denies_a_deletion_is_named_with_its_configuration(server, kind):
+    server.controller = False
+    denied = 'admission webhook "guard.example.com" denied the request: not now'
+    server.namespace("stuck", 600, conditions=[("NamespaceDeletionContentFailure", "True", denied)])
+    server.add("configmaps", "stuck", "c")
+    webhook = {"name": "guard.example.com", "clientConfig": {"service": {"namespace": "a", "name": "b"}}}
+    listed = {"items": [{"metadata": {"name": "guards"}, "webhooks": [webhook]}]}
+
+    def configured(method, path, query):
+        if not path.startswith(("/apis/admissionregistration", "/apis/apiextensions")):
+            return None
+        found = listed if path.endswith(f"/{kind}webhookconfigurations") else {"items": []}
+        return 200, {"Content-Type": "application/json"}, json.dumps(found)
+
+    server.scripts.append(configured)
+    (one,) = task.info(Module(server))["namespaces"]
+    assert one["verdict"] == "content_failure"
+    assert "service a/b behind the webhook guard.example.com" in one["remedy"]
+    assert f"kubectl delete {kind}webhookconfiguration guards" in one["remedy"]
 
 
 def test_many_namespaces_are_listed_together(server):
