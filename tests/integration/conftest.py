@@ -5,6 +5,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,11 @@ FAILURE_IS_A_RESULT = {"ignore_errors": True, "ignore_unreachable": True}
 LAB = (sys.executable, "-m", "lab")
 # Tests may ask pure parts of the collection, as it was installed for this run.
 sys.path += [path for path in os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(":") if path]
+
+
+def pytest_configure():
+    """Take down what was started also when the run is stopped from outside."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 class Host(NamedTuple):
