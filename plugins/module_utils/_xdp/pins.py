@@ -8,7 +8,6 @@ Private to the collection; not a public interface.
 """
 
 import contextlib
-import errno
 import os
 import re
 
@@ -99,10 +98,11 @@ def needed(interface, *parts):
 
     :raises FileNotFoundError: there is none; another task has replaced its generation, or taken it off.
     """
-    with opened(interface, *parts) as descriptor:
-        if descriptor is None:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "/".join((directory(interface), *parts)))
+    descriptor = bpf.pinned("/".join((directory(interface), *parts)))
+    try:
         yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def names(interface, generation):

@@ -9,8 +9,8 @@ end                           stop all that
 look                          do nothing else
 
 ``look``, ``begin`` and ``end`` print as JSON what the network of this host is and will be; ``end`` also for how long
-the host did not answer, how long after the decision of the guard it answered again (in seconds), and whether COMMAND
-was run.
+the host did not answer, how long after the decision of the guard it answered again (in seconds), whether COMMAND was
+run, and what the guards of this boot have told the journal.
 """
 
 import ctypes
@@ -66,7 +66,9 @@ def end():
         back = round(min(one for one in times if one > decided) - decided, 1)
     stop()
     tool("chattr", "-R", "-i", str(PROFILES))
-    print(json.dumps({"state": state(), "silence": silence, "back": back, "struck": (RUN / "struck").exists()}))
+    found = {"state": state(), "silence": silence, "back": back, "struck": (RUN / "struck").exists()}
+    told = tool("journalctl", "--quiet", "--identifier=hostcraft-guard", "--output=cat").splitlines()
+    print(json.dumps({**found, "told": told}))
 
 
 def watch(number):

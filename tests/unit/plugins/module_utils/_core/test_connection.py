@@ -32,5 +32,5 @@ def test_the_nearest_parent_that_has_it_tells(command):
     # The shell stays the parent, as sshd's session is that of sudo.
     argv = ["sh", "-c", '"$@"; true', "sh", *asking]
     environment = {connection.VARIABLE: "fe80::9%eth0 50022 fe80::1%eth0 22", "PATH": "/usr/bin:/bin"}
-    said = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True).stdout
+    said = subprocess.check_output(argv, env=environment).decode()
     assert said.strip() == str(connection.Connection("fe80::9", 50022, "fe80::1", 22))
