@@ -15,7 +15,13 @@ from . import ifcfg, initscripts, ip_json, networkmanager, owners, rules
 from .model import Activate, State, Unless, Write
 
 # What ip says when it is to take away what went by itself with an address or a link, or with NetworkManager's profile.
-GONE = ("No such process", "Cannot assign requested address", "Cannot find device", "No such file or directory")
+GONE = (
+    "No such process",
+    "No such device",
+    "Cannot assign requested address",
+    "Cannot find device",
+    "No such file or directory",
+)
 # rt_tables of iproute2, before and since 6.5; later ones add to earlier ones.
 TABLES = ("/usr/share/iproute2", "/usr/lib/iproute2", "/etc/iproute2")
 SPECIAL = (Write, Unless, Activate)  # operations that are no command
