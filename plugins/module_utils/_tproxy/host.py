@@ -52,7 +52,7 @@ def observe(wanted):
     _refuse_twice(wanted.places)
     places = {netns: _observed(netns, wanted) for netns in wanted.places}
     names = [one.name for one in wanted.captures] + [name for _netns, name in wanted.absent]
-    saved = {paths.saved(wanted.save, name) for name in names} | {paths.SYSCTL_D} if wanted.save else set()
+    saved = {paths.SYSCTL_D} | ({paths.saved(wanted.save, name) for name in names} if wanted.save else set())
     return State(places, {path: files.read(path) for path in sorted(saved)})
 
 

@@ -141,7 +141,7 @@ def _note(netns, kept):
 def _saved(netns, kept, wanted, state):
     """Return the plan that has the settings set again at boot, by sysctl.d(5); also those of links that come later."""
     have = state.files.get(paths.SYSCTL_D)
-    if netns is not None or not wanted.save or not (have or wanted.set_sysctls):
+    if netns is not None or not (have or (wanted.save and wanted.set_sysctls)):
         return Plan({}, {}, ())
     text = rendered(kept)
     if have == text:
