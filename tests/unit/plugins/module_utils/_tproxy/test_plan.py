@@ -314,7 +314,8 @@ def test_settings_go_back_with_the_last_capture_that_needs_them():
     assert (after.sysctls, after.kept) == (SETTINGS, {})
 
 
-def test_settings_that_are_saved_are_set_back_after_a_reboot():
+@pytest.mark.parametrize("save", ["/etc/x", None])
+def test_settings_that_are_saved_are_set_back_after_a_reboot(save):
     want = wanted(NAMED, set_sysctls=True, save="/etc/x")
     state = carried_out(want, machine())
     text = state.files[paths.SYSCTL_D]
@@ -323,7 +324,7 @@ def test_settings_that_are_saved_are_set_back_after_a_reboot():
     assert steps(want, state) == []
     # What is in /run is gone; what the boot has set is what was saved.
     state = State({None: state.places[None]._replace(kept=sysctls.parsed(text))}, state.files)
-    gone = wanted({"name": "web", "state": "absent"}, save="/etc/x")
+    gone = wanted({"name": "web", "state": "absent"}, save=save)
     after = carried_out(gone, state)
     assert after.places[None].sysctls == SETTINGS
     assert after.files[paths.SYSCTL_D] is None
