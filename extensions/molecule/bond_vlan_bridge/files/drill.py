@@ -65,6 +65,7 @@ def end():
         decided = max(json.loads(one.read_text())["time"] for one in GUARD.glob("*/decision"))
         back = round(min(one for one in times if one > decided) - decided, 1)
     stop()
+    subprocess.run(["umount", "--quiet", "/run/NetworkManager/devices"], check=False)
     tool("chattr", "-R", "-i", str(PROFILES))
     found = {"state": state(), "silence": silence, "back": back, "struck": (RUN / "struck").exists()}
     told = tool("journalctl", "--quiet", "--identifier=hostcraft-guard", "--output=cat").splitlines()
