@@ -225,8 +225,7 @@ def test_windows_lock_retention_and_failure(fresh):
         # What goes on waits for its turn instead.
         fresh.ssh("echo self > /var/lib/hostcraft/maintenance/job")
         assert start(fresh, "self")[0] == 0
-        assert first.poll() is not None
-        assert first.wait() == 0
+        assert first.wait(timeout=60) == 0
     assert start(fresh, "self")[0] == 0
     assert shlex.split(line)[1] == "/usr/local/lib/hostcraft/maintenance"
 

@@ -181,6 +181,7 @@ ON_HOSTS = {"lab", "demo", "drills", "molecule", "domains", "integration", "clus
 ALONE = (
     (threading.Lock(), {"lab", "integration"}),
     (threading.Lock(), {"lab", "domains"}),
+    (threading.Lock(), {"integration", "clusters"}),  # the hosts are the same
     (threading.Lock(), {"drills", "domains"}),
     (threading.Lock(), {"drills", "molecule"}),  # one machine for both
 )
