@@ -73,7 +73,8 @@ class Link(NamedTuple):
     ``master`` is the bond or bridge that it is a port of, empty for none; ``port`` are its options there.
     ``addresses`` are those that are configured, ``ip/prefix``, not the kernel's own or leased ones. The ``port`` of a
     bridge are the VLANs that it is in itself, where it filters them. ``ipv6`` is one of :data:`IPV6`.
-    What is found may leave ``dns``, ``dns_search``, ``dhcp4`` and ``ipv6`` out, where nobody can tell.
+    What is found may leave ``dns``, ``dns_search``, ``dhcp4`` and ``ipv6`` out, where nobody can tell; so it is with an
+    option that is None, which is not compared.
     """
 
     name: str
@@ -148,7 +149,7 @@ class Activate(NamedTuple):
 
     uuid: str
     argv: list
-    coming: Tuple[str, ...] = ()
+    coming: Tuple[str, ...]
 
 
 class Profile(NamedTuple):

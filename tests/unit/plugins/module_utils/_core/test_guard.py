@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.hostcraft.linux.plugins.module_utils._core import command, files, guard, watchdog
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import Plan, ReconcileError, Step
 
-TODO = Plan({"a": 1}, {"a": 2}, (Step("set", "a"),))
+CHANGE = Plan({"a": 1}, {"a": 2}, (Step("set", "a"),))
 
 
 class Module:
@@ -42,7 +42,7 @@ def new(monkeypatch, name, timeout=60):
 
 def refused(one):
     with pytest.raises(ReconcileError) as caught:
-        one.arm({}, TODO)
+        one.arm({}, CHANGE)
     return str(caught.value)
 
 
@@ -58,7 +58,7 @@ def test_of_two_tasks_that_arm_at_once_the_second_is_refused_with_the_first_name
     child = os.fork()
     if not child:
         try:
-            first.arm({}, TODO)
+            first.arm({}, CHANGE)
             time.sleep(3)
         finally:
             os._exit(0)
@@ -134,7 +134,7 @@ def test_the_watchdog_is_started_through_python_so_that_nothing_need_be_executab
 
 def test_the_time_for_the_confirmation_begins_when_the_change_is_made(root, monkeypatch):
     one = new(monkeypatch, "one", timeout=30)
-    one.arm({}, TODO)
+    one.arm({}, CHANGE)
     armed = watchdog.look(one.directory)
     one.step()
     time.sleep(0.2)
