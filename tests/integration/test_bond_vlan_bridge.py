@@ -13,6 +13,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.as_files
+
 # Stands in front of ip(8) and strikes once, at the N-th command that writes: {strike} is what then happens.
 AMBUSH = """#!/bin/sh
 case " $* " in *" -json "*) exec /sbin/ip "$@" ;; esac

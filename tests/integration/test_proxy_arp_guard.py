@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.as_files
+
 NAME = "hostcraft.linux.proxy_arp"
 # Sees the task make the fifth of its namespaces, and kills it.
 KILLER = """

@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+pytestmark = pytest.mark.as_files
+
 MANY = 400
 DECLARED = [
     {"processes": [{"command": "^sleep 778"}], "resources": {"nofile": "100:200"}},

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from lab import hypervisor, tiny_guest
+from tests.integration import telling
 from tests.integration.conftest import FAILURE_IS_A_RESULT, lab
 
 MODULE = "hostcraft.linux.libvirt_domain_state"
@@ -65,15 +66,8 @@ class Hypervisor(NamedTuple):
 
     def results(self, tasks, timeout=180):
         """Run tasks, ``{name: task}``, in one play; return what each of them returned, a failure included."""
-        with tempfile.TemporaryDirectory() as directory:
-            answer = Path(directory) / "result.json"
-            play = [{**task, "register": name, **FAILURE_IS_A_RESULT} for name, task in tasks.items()]
-            answers = ", ".join(f"'{name}': {name}" for name in tasks)
-            keep = {"content": f"{{{{ {{{answers}}} | to_json }}}}", "dest": str(answer), "mode": "0600"}
-            here = {"delegate_to": "localhost", "vars": {"ansible_python_interpreter": sys.executable}}
-            output = self.play([*play, {"ansible.builtin.copy": keep, **here}], timeout=timeout)
-            assert answer.exists(), output
-            return json.loads(answer.read_text())
+        play = [{**task, "register": name, **FAILURE_IS_A_RESULT} for name, task in tasks.items()]
+        return telling.told(self.play([*play, telling.task(tasks)], timeout=timeout))
 
     def module(self, name, arguments, check=False, timeout=180):
         """Run one module; return its result, warnings, diff and failure included."""

@@ -128,6 +128,7 @@ def test_a_domain_undefined_by_somebody_else(four):
     assert set(four.states("f-").values()) == {"shut off"}
 
 
+@pytest.mark.as_files
 def test_the_module_killed_in_the_middle(four):
     other = meanwhile(four, NAMES[-4:], "kill -9 $(pgrep -f [A]nsiballZ_libvirt_domain_state)")
     result = four.state(name="f-*", state="shutoff", timeout=60)
