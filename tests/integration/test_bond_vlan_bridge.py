@@ -13,8 +13,6 @@ import time
 
 import pytest
 
-pytestmark = pytest.mark.as_files
-
 # Stands in front of ip(8) and strikes once, at the N-th command that writes: {strike} is what then happens.
 AMBUSH = """#!/bin/sh
 case " $* " in *" -json "*) exec /sbin/ip "$@" ;; esac
@@ -185,7 +183,9 @@ FAULTS = {
 @pytest.mark.parametrize(
     ("strike", "number"),
     [
-        pytest.param(strike, number, id=f"{name}-{number}")
+        pytest.param(
+            strike, number, id=f"{name}-{number}", marks=[pytest.mark.as_files] if name == "connection-cut" else []
+        )
         for name, (strike, numbers) in FAULTS.items()
         for number in numbers
     ],
@@ -209,6 +209,7 @@ def test_a_fault_at_any_step_ends_before_or_after(wired, strike, number):
         assert not run(host, **back(four, six))["failed"]
 
 
+@pytest.mark.as_files
 def test_a_change_that_fails_while_its_connection_is_cut_says_so(wired):
     host, four, six = wired
     before = state(host)
@@ -221,6 +222,7 @@ def test_a_change_that_fails_while_its_connection_is_cut_says_so(wired):
     assert state(host) == before
 
 
+@pytest.mark.as_files
 def test_a_change_that_cuts_the_host_off_before_its_result_came_back_is_put_back(wired):
     host, four, six = wired
     before = state(host)

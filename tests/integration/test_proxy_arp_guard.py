@@ -6,8 +6,6 @@ import json
 
 import pytest
 
-pytestmark = pytest.mark.as_files
-
 NAME = "hostcraft.linux.proxy_arp"
 # Sees the task make the fifth of its namespaces, and kills it.
 KILLER = """
@@ -86,6 +84,7 @@ def test_a_change_that_cuts_the_host_off_is_put_back(quiet):
     assert state(quiet) == before
 
 
+@pytest.mark.as_files
 def test_killed_half_way_the_host_puts_all_of_it_back(quiet):
     before = state(quiet)
     quiet.ssh("ip netns list")
