@@ -62,7 +62,11 @@ esac
 poweroff -f
 """
 # What the agent calls to shut down, as of its source (qga/commands-posix.c).
-SHUTDOWN = '#!/bin/sh\ncase "$*" in *-r*) reboot -f ;; esac\npoweroff -f\n'
+SHUTDOWN = """#!/bin/sh
+case "$*" in *-r*) reboot -f ;; esac
+case "$(cat /proc/cmdline)" in *" slow "*) echo going > /dev/console; sleep 3 ;; esac
+poweroff -f
+"""
 XML = """<domain type='qemu'>
   <name>{name}</name>
   <uuid>{uuid}</uuid>

@@ -81,6 +81,8 @@ class Driver:
             if self._take(way, act):
                 continue
             self._session.listener(self.uuid).wait(min(POLL, max(0.01, way.deadline - time.monotonic())))
+        if way.perhaps and way.asked is None and not self.forced:
+            self._note(way.transition)
         if goal == REBOOTED or (act.goal in (REBOOTED, RESET) and self.done[-1:] == ["start"]):
             self.refreshed = True
 
@@ -119,6 +121,7 @@ class Driver:
             getattr(self._domain(connection), one.call)(*self._arguments(one, act))
         except self._libvirt.libvirtError as error:
             if self._session.lost(connection):
+                way.perhaps = True
                 self._session.reopen(connection)
                 return False
             self._judge(error, one, way)
@@ -126,13 +129,19 @@ class Driver:
         finally:
             if watch is not None:
                 watch.cancel()
-        self.changed = True
         # A memory that was saved while its guest was paused comes up paused: going on is the rest of that very step.
-        is_rest = act.what.name == "restore" and one.name == "resume"
-        if not is_rest and self.done[-1:] != [one.name]:
-            self.done.append(one.name)
+        if act.what.name == "restore" and one.name == "resume":
+            self.changed = True
+        else:
+            self._note(one)
         self._rests_until = time.monotonic() + one.rest
         return True
+
+    def _note(self, one):
+        """Note that a transition was carried out; one that was asked for again and again is noted once."""
+        self.changed = True
+        if self.done[-1:] != [one.name]:
+            self.done.append(one.name)
 
     def _judge(self, error, one, way):
         """Raise :class:`Failed` unless the state may have changed under the call, or may soon."""
@@ -261,6 +270,7 @@ class _Way:
         self.transition = transition
         self.asked = None
         self.refusals = 0
+        self.perhaps = False  # the connection was lost in a call, which may have been carried out all the same
         self.patience = wanted.timeout
         self._force_at = None
         if transition.name in FORCE and wanted.force_after is not None:

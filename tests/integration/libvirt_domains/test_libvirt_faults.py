@@ -6,6 +6,7 @@ killed, a domain undefined by somebody else, connections that cannot be had.
 The guests are booted once; each test begins from their saved memories.
 """
 
+import subprocess
 import threading
 import time
 
@@ -139,6 +140,18 @@ def test_the_module_killed_in_the_middle(four):
     assert after[STUBBORN] == "running"
     assert four.state(name="f-*", state="shutoff", force_after=1)["changed"]
     assert set(four.states("f-").values()) == {"shut off"}
+
+
+def test_a_call_that_was_obeyed_although_its_connection_was_lost(clean):
+    """The agent's guest takes three seconds to go down, in which libvirt waits for it, and is killed."""
+    clean.define("f-slow", "agent slow")
+    clean.boot("f-slow")
+    going = f"until grep -q going {IMAGES}/f-slow.console; do sleep 0.1; done"
+    kill = f"{going}; kill -9 $(pgrep -x libvirtd); sleep 5; /usr/sbin/libvirtd -d"
+    with subprocess.Popen(clean.argv(kill), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        result = clean.state(name="f-slow", state="shutoff", shutdown_by=["agent"], timeout=60)
+    assert not result["failed"], result
+    assert (result["changed"], result["domains"]["f-slow"]["path"]) == (True, ["shutdown"])
 
 
 WITHOUT_BINDING = "/root/without_binding"
