@@ -44,7 +44,7 @@ bench: ## measure
 	@$(PYTHON) -m tests.tools.bench
 
 clean: ## stop all hosts of the lab that tests and demo have started
-	@for lab in test test-domains demo; do HOSTCRAFT_LAB=$$lab $(PYTHON) -m lab down; done
+	@for lab in test test-domains test-clusters demo; do HOSTCRAFT_LAB=$$lab $(PYTHON) -m lab down; done
 
 distclean: clean ## remove the cache as well
 	@rm -rf "$$($(PYTHON) -c 'from lab import cache; print(cache.root())')"

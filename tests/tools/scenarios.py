@@ -16,7 +16,7 @@ MACHINE = "vm1"
 WHERE = collection.ROOT / "extensions/molecule"
 # In these the machine must answer in time, or it takes back a change: no other guests may run beside them.
 IN_TIME = {"bond_vlan_bridge"}
-# Run by name: not seen to its end yet.
+# Run by name, and by "make demo-vm": it waits for timers that fire by the minute, and boots the machine once more.
 BY_NAME = {"node_maintenance"}
 
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The test suite: ``python3 -m tests.tools.suite [STEP...]``; without names, all that CI runs.
 
-Two steps run at once, one for each core of a small machine. The last line counts the steps.
+Three steps run at once: one for each core of a small machine, and one that mostly waits. The last line counts them.
 """
 
 import argparse
@@ -23,8 +23,8 @@ ROOT = collection.ROOT
 DOMAINS = "tests/integration/libvirt_domains"
 CLUSTERS = "tests/integration/clusters"
 # The suite's own labs, so that hosts which someone works with are left alone. What stops libvirtd and all its guests
-# has one to itself.
-LAB, LAB_OF_DOMAINS = "test", "test-domains"
+# has one to itself, and so has what waits for Kubernetes beside everything else.
+LAB, LAB_OF_DOMAINS, LAB_OF_CLUSTERS = "test", "test-domains", "test-clusters"
 MODULES = ("plugins/modules", "plugins/module_utils")
 LIMIT = 85 * 60.0  # seconds after which something hangs
 TELLING = 5  # lines of each failed step that are repeated at the end, where they are seen first
@@ -137,7 +137,8 @@ def clusters() -> None:
         kubernetes.ensure()
     except kubernetes.Unavailable as error:  # every test would be skipped, and the step look as if it had passed
         raise ansible_test.Skipped(f"NOT TESTED AGAINST A REAL API SERVER: {error}") from error
-    tool("tests of clusters", "python", "-m", "pytest", "-q", "--durations=20", CLUSTERS)
+    argv = ["python", "-m", "pytest", "-q", "--durations=20", CLUSTERS]
+    tool("tests of clusters", *argv, lab_name=LAB_OF_CLUSTERS)
 
 
 def demo() -> None:
@@ -146,20 +147,15 @@ def demo() -> None:
     progress.run("demo", [sys.executable, "-m", "tests.tools.demo"], log, cwd=ROOT)
 
 
-# Two lanes, one for each core; each in the order in which its steps start, what fails fastest first.
-# The virtual machine is in the one, the hosts of the integration tests in the other.
+# Three lanes; each in the order in which its steps start, what fails fastest first. The first has the virtual machine,
+# the second the hosts of the integration tests; the third waits for the API server, for its build at first.
 LANES = (
     {
         "lab": lab,
         "drills": scenarios.drills,
         "molecule": scenarios.others,
-        "domains": domains,
     },
     {
-        "ruff": ruff,
-        "vermin": vermin,
-        "mypy": mypy,
-        "bpf": bpf,
         "unit": unit,
         "sanity": ansible_test.sanity,
         "importer": importer,
@@ -167,10 +163,17 @@ LANES = (
         "units-2.21": lambda: ansible_test.units("core221"),
         "docs": docs,
         "lint": lint,
-        "changelog": changelog,
         "demo": demo,
         "integration": integration,
-        "clusters": clusters,  # last: the API server is built beside everything before it
+        "domains": domains,
+    },
+    {
+        "ruff": ruff,
+        "vermin": vermin,
+        "mypy": mypy,
+        "bpf": bpf,
+        "changelog": changelog,
+        "clusters": clusters,
     },
 )
 STEPS = {name: step for lane in LANES for name, step in lane.items()}
@@ -180,7 +183,7 @@ ON_HOSTS = {"lab", "demo", "drills", "molecule", "domains", "integration", "clus
 ALONE = (
     (threading.Lock(), {"lab", "integration"}),
     (threading.Lock(), {"lab", "domains"}),
-    (threading.Lock(), {"integration", "clusters"}),  # the hosts are the same
+    (threading.Lock(), {"lab", "clusters"}),
     (threading.Lock(), {"drills", "domains"}),
     (threading.Lock(), {"drills", "molecule"}),  # one machine for both
 )
@@ -204,8 +207,10 @@ def run(names: list[str], results: Results) -> None:
     Raises ``KeyboardInterrupt`` (Ctrl-C, SIGTERM) or ``TimeoutError``; the steps that ran are then stopped.
     """
     lanes = [deque(name for name in lane if name in names) for lane in LANES]
-    # Who has nothing left to do helps in the other lane.
-    workers = [threading.Thread(target=_work, args=(order, results)) for order in (lanes, lanes[::-1])]
+    # Who has nothing left to do helps in the other lanes, but for the third, which would then do more than wait.
+    first, second, third = lanes
+    orders = ([first, second, third], [second, first, third], [third])
+    workers = [threading.Thread(target=_work, args=(order, results)) for order in orders]
     deadline = time.monotonic() + LIMIT
     try:
         for worker in workers:
@@ -328,7 +333,7 @@ def main() -> int:
     except (KeyboardInterrupt, TimeoutError, *packages.Failed) as error:
         progress.say(f"STOPPED: {str(error) or 'interrupted'}")
     finally:
-        for lab_name in (LAB, LAB_OF_DOMAINS) if set(names).intersection(ON_HOSTS) else ():
+        for lab_name in (LAB, LAB_OF_DOMAINS, LAB_OF_CLUSTERS) if set(names).intersection(ON_HOSTS) else ():
             environment = os.environ | {"HOSTCRAFT_LAB": lab_name}
             subprocess.run([sys.executable, "-m", "lab", "down"], cwd=ROOT, env=environment, timeout=300, check=True)
     _report(names, results)
