@@ -11,10 +11,10 @@ import os
 from contextlib import ExitStack
 
 from .._core import files
+from .._core.netlink import Netlink
 from .._core.reconcile import ReconcileError
 from . import definition, duplicates, namespaces, nftables, rtnetlink, sysctl
 from .model import GROUP, SPACES, Space, State, path_of
-from .netlink import Netlink
 
 HOST = ("ipv4/conf/all/rp_filter", "ipv6/conf/all/forwarding")
 DELAYS = ("ipv4/neigh/{}/proxy_delay", "ipv6/neigh/{}/proxy_delay")

@@ -10,8 +10,8 @@ import errno
 import os
 from contextlib import contextmanager, suppress
 
+from .._core.netlink import Netlink
 from . import rtnetlink
-from .netlink import Netlink
 
 CLONE_NEWNET = 0x40000000  # unshare(2)
 MS_BIND, MS_REC, MS_SHARED = 0x1000, 0x4000, 0x100000  # mount(2)

@@ -18,7 +18,7 @@ import sys
 import time
 import zipfile
 
-from .._core import command, files, reconcile
+from .._core import command, files, netlink, reconcile
 from .._core.reconcile import ReconcileError
 from . import (
     arguments,
@@ -29,7 +29,6 @@ from . import (
     host,
     model,
     namespaces,
-    netlink,
     nftables,
     operations,
     pairs,
@@ -41,9 +40,9 @@ from . import (
     sysctl,
 )
 
-CORE = (command, files, reconcile)
+CORE = (command, files, netlink, reconcile)
 OWN = (
-    arguments, declare, definition, duplicates, facets, host, model, namespaces, netlink, nftables, operations, pairs,
+    arguments, declare, definition, duplicates, facets, host, model, namespaces, nftables, operations, pairs,
     plan, plan_host, refusals, rtnetlink, sources, sysctl,
 )  # fmt: skip
 MAIN = """import sys

@@ -11,8 +11,8 @@ import ipaddress
 import socket
 import struct
 
+from .._core.netlink import CREATE, EXCLUSIVE, NESTED, REPLACE, attribute, attributes
 from .model import LOCAL, Link, Route
-from .netlink import CREATE, EXCLUSIVE, NESTED, REPLACE, attribute, attributes
 
 NEWLINK, DELLINK, GETLINK, SETLINK = 16, 17, 18, 19
 NEWADDR, DELADDR, GETADDR = 20, 21, 22
