@@ -26,7 +26,7 @@ extends_documentation_fragment:
 seealso:
   - module: hostcraft.linux.bond_vlan_bridge_info
 requirements:
-  - iproute2 4.18 or newer on the host, as EL8 and Debian 10 have; the 4.11 of CentOS 7 prints no JSON, which is read
+  - iproute2 on the host. One that prints no JSON, as the 4.11 of CentOS 7, is not asked; the kernel itself is.
 """
 
 EXAMPLES = r"""

@@ -173,6 +173,49 @@ def test_options_of_a_bridge_and_of_its_port_reach_the_kernel(wired):
         host.ssh("ip link del br7; ip link del v7")
 
 
+# As the ip(8) of iproute2 4.11 (CentOS 7), which prints no JSON.
+NO_JSON = """#!/bin/sh
+case " $* " in *" -json "*) echo 'Option "-json" is unknown, try "ip -help".' >&2; exit 255 ;; esac
+exec /sbin/ip "$@"
+"""
+
+
+def test_an_ip_without_json_is_not_needed(wired):
+    host, four, six = wired
+    links = (
+        "ip link add br7 type bridge stp_state 1 priority 4096 ageing_time 9000 mcast_snooping 0; "
+        "ip link add v7 mtu 1400 type veth peer name w7; ip link set v7 master br7; "
+        "ip link set v7 type bridge_slave cost 7 priority 9 hairpin on; ip link set br7 up; ip link set v7 up; "
+        "ip addr add 192.0.2.1/24 dev br7; ip addr add 2001:db8::1/64 dev br7; "
+        "ip addr add 203.0.113.1/24 dev w7 valid_lft 1000 preferred_lft 900; "
+        "ip route add 10.0.0.0/8 via 192.0.2.253 metric 300; ip route add 10.8.8.8 dev br7 table 100; "
+        "ip -6 route add 2001:db8:9::/48 via 2001:db8::fe table 1000; "
+        "ip route add 10.7.0.0/16 via inet6 fe80::1 dev br7; "
+        "ip rule add pref 100 from 192.0.2.1/32 table 100; ip rule add pref 101 fwmark 16/255 iif br7 table 100; "
+        "ip rule add pref 104 not from 10.1.0.0/16 table 100; ip -6 rule add pref 110 from 2001:db8::/32 table 1000"
+    )
+    info = "hostcraft.linux.bond_vlan_bridge_info"
+    try:
+        host.ssh(links)
+        printed = host.module(info, {})
+        host.write("/usr/local/sbin/ip", NO_JSON)
+        host.ssh("chmod 755 /usr/local/sbin/ip; ! ip -json link")
+        told = host.module(info, {})
+        assert not told["failed"], told
+        assert (told["topology"], told["owners"]) == (printed["topology"], printed["owners"])
+        assert "192.0.2.1/24" in next(one for one in told["topology"]["bridges"] if one["name"] == "br7")["addresses"]
+        # And it is changed, confirmed and put back as ever.
+        assert run(host, **without(move(four, six, ports=[])))["rolled_back"]
+        assert run(host, **move(four, six))["guard"]["confirmed"] is True
+        assert run(host, **move(four, six))["changed"] is False
+        assert run(host, **back(four, six))["guard"]["confirmed"] is True
+    finally:
+        host.ssh(
+            "rm -f /usr/local/sbin/ip; ip link del br7; ip link del v7; ip -6 rule del pref 110; "
+            "for one in 100 101 104; do ip rule del pref $one; done"
+        )
+
+
 FAULTS = {
     "fails": (":", range(1, 11)),
     "module-killed": ("kill -9 $PPID", range(1, 11)),

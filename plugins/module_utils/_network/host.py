@@ -7,6 +7,8 @@ Private to the collection; not a public interface.
 
 import json
 import os
+import socket
+from contextlib import closing
 
 from .._core import files, guard
 from .._core.command import run
@@ -34,11 +36,9 @@ def observe(backend="runtime", names=()):
 
     :param backend: ``networkmanager``, ``ifcfg`` or ``runtime``.
     :param names: the links that are to be configured.
-    :raises ReconcileError: ip(8) is missing, or too old to print JSON; a profile or file is not one that can be edited.
+    :raises ReconcileError: ip(8) is missing; a profile or file is not one that can be edited.
     """
-    shown, tables = _ip("-details", "address", "show"), _tables()
-    routed = [(version, _ip(f"-{version}", "-batch", "-", stdin=ROUTES_AND_RULES)) for version in (4, 6)]
-    vlans = _bridge_vlans() if any(one.get("linkinfo", {}).get("info_kind") == "bridge" for one in shown) else ()
+    (shown, routed, vlans), tables = _told(), _tables()
     links, found_rules = ip_json.links(shown, routed, vlans, tables), ip_json.rules(routed, tables)
     found = State(links, owners.find(shown), backend, rules=found_rules, permanent=ip_json.permanent(shown))
     found = rules.given_out(found)
@@ -172,26 +172,44 @@ def _carry_out(one, known, before=None):
             raise
 
 
+def _told():
+    """Return what ip(8) prints of links and addresses, of routes and rules, and bridge(8) of VLANs; as Python has it.
+
+    One that prints no JSON (iproute2 before 4.18, as the 4.11 of CentOS 7) is not asked: the kernel is.
+    """
+    try:
+        shown = _ip("-details", "address", "show")
+        routed = [(version, _ip(f"-{version}", "-batch", "-", stdin=ROUTES_AND_RULES)) for version in (4, 6)]
+    except _NoJson:
+        return _told_by_kernel()
+    bridges = any(one.get("linkinfo", {}).get("info_kind") == "bridge" for one in shown)
+    return shown, routed, _bridge_vlans() if bridges else ()
+
+
+def _told_by_kernel():
+    # Most hosts never need it, and each import is a file that is compiled anew for each task.
+    from .._core.netlink import Netlink
+    from . import rtnetlink, rtnetlink_routes
+
+    with closing(Netlink()) as netlink:
+        routed = rtnetlink_routes.routed(netlink, dict(socket.if_nameindex()))
+        return rtnetlink.shown(netlink), routed, rtnetlink.vlans(netlink)
+
+
+class _NoJson(Exception):
+    """What ip(8) printed is no JSON."""
+
+
 def _ip(*arguments, stdin=None):
     """Return the objects that ip(8) shows; of a batch, those of all its lines."""
     try:
-        out = run(["ip", "-json", *arguments], timeout=60.0, stdin=stdin)
+        return ip_json.objects(run(["ip", "-json", *arguments], timeout=60.0, stdin=stdin))
+    except ValueError as error:
+        raise _NoJson from error
     except ReconcileError as error:
         if "-json" in error.details.get("stderr", ""):
-            raise _too_old(error.details["stderr"]) from error
+            raise _NoJson from error
         raise
-    try:
-        return ip_json.objects(out)
-    except ValueError:
-        raise _too_old(out) from None
-
-
-def _too_old(said):
-    return ReconcileError(
-        "ip(8) of this host does not print links, routes and rules as JSON: iproute2 4.18 or newer is needed, which "
-        "EL8 and Debian 10 have. CentOS 7 has 4.11 (ip -Version); put a newer one into the task's PATH there",
-        stdout=said[:500],
-    )
 
 
 def _bridge_vlans():
