@@ -291,7 +291,12 @@ def test_many_objects_page_by_page_and_a_server_that_is_restarted_half_way(clust
     found = cluster.info(name=["many"])["namespaces"][0]
     assert len({one["name"] for one in found["objects"]}) == 5000
     run = modules.start(
-        "k8s_ns_finalize", kubeconfig=cluster.kubeconfig, name=["many"], min_age=0, timeout=60, object_finalizers=[HELD]
+        "k8s_ns_finalize",
+        kubeconfig=cluster.kubeconfig,
+        name=["many"],
+        min_age=0,
+        timeout=180,
+        object_finalizers=[HELD],
     )
     cluster.wait_for("some are cleared", lambda: len(cluster.keys("many")) < 4500)
     control_plane.stop("apiserver")
