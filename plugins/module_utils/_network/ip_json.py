@@ -143,6 +143,8 @@ def _read(table, data):
     for name, option in table.items():
         if option.shown in data:
             value = data[option.shown]
+            if value is None and option.choices:
+                value = option.choices[0]  # as ip prints arp_validate where it is none
             if option.type == "bool":
                 value = bool(value)
             elif option.type == "list":

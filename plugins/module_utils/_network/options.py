@@ -141,10 +141,11 @@ def meant(link):
     """Return the options of a link that mean something: those of a bond's mode, and none that are empty."""
     mode = link.options.get("mode")
     table = KINDS[link.kind]
+    idle = () if link.options.get("arp_interval") else ("arp_validate", "arp_all_targets")
     return {
         name: value
         for name, value in link.options.items()
-        if value not in (None, (), "") and (not table[name].modes or mode in table[name].modes)
+        if value not in (None, (), "") and name not in idle and (not table[name].modes or mode in table[name].modes)
     }
 
 

@@ -3,7 +3,7 @@
 """What iproute2 6.1 printed on a host, and what is read of it."""
 
 import pytest
-from ansible_collections.hostcraft.linux.plugins.module_utils._network import bridge_vlans, ip_json
+from ansible_collections.hostcraft.linux.plugins.module_utils._network import bridge_vlans, ip_json, options
 from ansible_collections.hostcraft.linux.plugins.module_utils._network.model import Route, Rule
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,6 +72,15 @@ def test_the_ageing_time_of_a_bridge_whose_topology_changes_is_not_what_was_set(
     assert ip_json.links(shown, [])["br0"].options["ageing_time"] is None
     data["topology_change"] = 0
     assert ip_json.links(shown, [])["br0"].options["ageing_time"] == 800
+
+
+def test_a_bond_that_validates_no_arp_is_read_as_it_is_declared():
+    """Its ip prints null there (print_bond in iproute2's ip/iplink_bond.c)."""
+    data = {"mode": "active-backup", "arp_interval": 0, "arp_validate": None}
+    shown = {"ifname": "bond0", "linkinfo": {"info_kind": "bond", "info_data": data}}
+    found = ip_json.links([shown], [])["bond0"]
+    assert found.options["arp_validate"] == "none"
+    assert "arp_validate" not in options.meant(found), "it means nothing without an interval"
 
 
 def test_the_macs_of_ports_of_a_bond():
