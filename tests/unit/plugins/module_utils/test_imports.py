@@ -11,13 +11,12 @@ from ansible_collections.hostcraft.linux.plugins.module_utils import _core
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(_core.__file__ or _core.__path__[0] + "/x")))
 # What touches the system, by domain; everything else in a domain is pure.
 IO_FILES = {
-    "_core": {"command.py", "connection.py", "files.py", "guard.py", "watchdog.py"},
+    "_core": {"command.py", "connection.py", "files.py", "guard.py", "netlink.py", "watchdog.py"},
     "_boot": {"host.py", "procfs.py", "tools.py"},
     "_endpoints": {
         "duplicates.py",
         "host.py",
         "namespaces.py",
-        "netlink.py",
         "nftables.py",
         "program.py",
         "protect.py",
@@ -41,7 +40,14 @@ IO_FILES = {
     },
     "_k8s": {"api.py", "auth.py", "drain.py", "fleet.py", "free.py", "survey.py", "task.py"},
     "_libvirt": {"drive.py", "fleet.py", "session.py", "survey.py", "task.py"},
-    "_network": {"host.py", "initscripts.py", "networkmanager.py"},
+    "_network": {
+        "host.py",
+        "initscripts.py",
+        "networkmanager.py",
+        "rtnetlink.py",
+        "rtnetlink_routes.py",
+        "sysfs.py",
+    },
     "_tproxy": {"backends.py", "host.py", "proxies.py"},
     "_xdp": {
         "attachment.py",
