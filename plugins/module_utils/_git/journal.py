@@ -6,6 +6,7 @@ Private to the collection; not a public interface.
 """
 
 import fcntl
+import glob
 import json
 import os
 import time
@@ -150,6 +151,8 @@ def settle(dest, directory, patience):
 
 def _locks(directory):
     names = [os.path.join(directory, name) for name in LOCKS]
+    # That of the index which a stash is made with has a number in it (builtin/stash.c of git).
+    names += glob.glob(os.path.join(glob.escape(directory), "index.stash.*.lock"))
     for top, _directories, inside in os.walk(os.path.join(directory, "refs")):
         names.extend(os.path.join(top, name) for name in inside if name.endswith(".lock"))
     return [name for name in names if os.path.exists(name)]
