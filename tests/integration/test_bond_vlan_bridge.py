@@ -13,6 +13,8 @@ import time
 
 import pytest
 
+from tests.integration.conftest import ROOT
+
 # Stands in front of ip(8) and strikes once, at the N-th command that writes: {strike} is what then happens.
 AMBUSH = """#!/bin/sh
 case " $* " in *" -json "*) exec /sbin/ip "$@" ;; esac
@@ -173,11 +175,7 @@ def test_options_of_a_bridge_and_of_its_port_reach_the_kernel(wired):
         host.ssh("ip link del br7; ip link del v7")
 
 
-# As the ip(8) of iproute2 4.11 (CentOS 7), which prints no JSON.
-NO_JSON = """#!/bin/sh
-case " $* " in *" -json "*) echo 'Option "-json" is unknown, try "ip -help".' >&2; exit 255 ;; esac
-exec /sbin/ip "$@"
-"""
+NO_JSON = ROOT / "extensions/molecule/bond_vlan_bridge/files/no-json"
 
 
 def test_an_ip_without_json_is_not_needed(wired):
@@ -198,7 +196,7 @@ def test_an_ip_without_json_is_not_needed(wired):
     try:
         host.ssh(links)
         printed = host.module(info, {})
-        host.write("/usr/local/sbin/ip", NO_JSON)
+        host.write("/usr/local/sbin/ip", NO_JSON.read_text())
         host.ssh("chmod 755 /usr/local/sbin/ip; ! ip -json link")
         told = host.module(info, {})
         assert not told["failed"], told

@@ -192,7 +192,7 @@ def test_a_disk_that_is_full(root, server, small):
     assert_is(dest, root, "main")
 
 
-@pytest.mark.parametrize("name", ["index.lock", "shallow.lock", "refs/remotes/origin/main.lock"])
+@pytest.mark.parametrize("name", ["index.lock", "index.stash.7.lock", "shallow.lock", "refs/remotes/origin/main.lock"])
 def test_a_lock_of_somebody_else(root, server, tmp_path, name):
     dest = tmp_path / "app"
     assert not shallow(entry_of(server, dest, "v50"))["failed"]

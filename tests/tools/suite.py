@@ -183,6 +183,7 @@ ALONE = (
     (threading.Lock(), {"lab", "integration"}),
     (threading.Lock(), {"lab", "domains"}),
     (threading.Lock(), {"lab", "clusters"}),
+    (threading.Lock(), {"lab", "demo"}),
     (threading.Lock(), {"drills", "domains"}),
     (threading.Lock(), {"drills", "molecule"}),  # one machine for both
 )

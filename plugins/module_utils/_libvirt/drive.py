@@ -81,8 +81,8 @@ class Driver:
             if self._take(way, act):
                 continue
             self._session.listener(self.uuid).wait(min(POLL, max(0.01, way.deadline - time.monotonic())))
-        if way.perhaps and way.asked is None and not self.forced:
-            self._note(way.transition)
+        if way.lost:
+            self._note(way.lost, act)
         if goal == REBOOTED or (act.goal in (REBOOTED, RESET) and self.done[-1:] == ["start"]):
             self.refreshed = True
 
@@ -121,7 +121,7 @@ class Driver:
             getattr(self._domain(connection), one.call)(*self._arguments(one, act))
         except self._libvirt.libvirtError as error:
             if self._session.lost(connection):
-                way.perhaps = True
+                way.lost = one
                 self._session.reopen(connection)
                 return False
             self._judge(error, one, way)
@@ -129,18 +129,17 @@ class Driver:
         finally:
             if watch is not None:
                 watch.cancel()
-        # A memory that was saved while its guest was paused comes up paused: going on is the rest of that very step.
-        if act.what.name == "restore" and one.name == "resume":
-            self.changed = True
-        else:
-            self._note(one)
+        way.lost = None
+        self._note(one, act)
         self._rests_until = time.monotonic() + one.rest
         return True
 
-    def _note(self, one):
+    def _note(self, one, act):
         """Note that a transition was carried out; one that was asked for again and again is noted once."""
         self.changed = True
-        if self.done[-1:] != [one.name]:
+        # A memory that was saved while its guest was paused comes up paused: going on is the rest of that very step.
+        is_rest = act.what.name == "restore" and one.name == "resume"
+        if not is_rest and self.done[-1:] != [one.name]:
             self.done.append(one.name)
 
     def _judge(self, error, one, way):
@@ -270,7 +269,7 @@ class _Way:
         self.transition = transition
         self.asked = None
         self.refusals = 0
-        self.perhaps = False  # the connection was lost in a call, which may have been carried out all the same
+        self.lost = None  # the transition in whose call the connection was lost; it may have been carried out
         self.patience = wanted.timeout
         self._force_at = None
         if transition.name in FORCE and wanted.force_after is not None:

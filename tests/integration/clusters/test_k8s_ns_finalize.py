@@ -295,7 +295,7 @@ def test_many_objects_page_by_page_and_a_server_that_is_restarted_half_way(clust
         kubeconfig=cluster.kubeconfig,
         name=["many"],
         min_age=0,
-        timeout=180,
+        timeout=60,
         object_finalizers=[HELD],
     )
     cluster.wait_for("some are cleared", lambda: len(cluster.keys("many")) < 4500)
@@ -478,7 +478,7 @@ def playbook(cluster, variables):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=180,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 0, done.stdout
