@@ -76,6 +76,14 @@ def run(argv, timeout=30.0, ok=(0,), stdin=None, *, env=None, cwd=None, log=None
     return out
 
 
+def prints(argv):
+    """Tell whether a command prints something on standard output; one that fails, or cannot be run, does not."""
+    try:
+        return bool(run(argv).strip())
+    except ReconcileError:
+        return False
+
+
 def _conversation(process, talk, timeout):
     """Return what ``talk`` returns, and what the command says on standard error; it has ended then.
 

@@ -202,7 +202,7 @@ def carry_out(actions):
         try:
             if "path" in action:
                 files.restore(files.from_json(action))
-            elif not (action["unless"] and command.run(action["unless"]).strip()):
+            elif not (action["unless"] and command.prints(action["unless"])):
                 command.run(action["argv"], timeout=action["timeout"], stdin=action["stdin"])
         except ReconcileError as error:
             if not action.get("may_fail"):

@@ -11,7 +11,7 @@ import socket
 from contextlib import closing
 
 from .._core import files, guard
-from .._core.command import run
+from .._core.command import prints, run
 from .._core.reconcile import ReconcileError
 from . import ifcfg, initscripts, ip_json, networkmanager, owners, rules
 from .model import Activate, State, Unless, Write
@@ -151,7 +151,8 @@ def _carry_out(one, known, before=None):
             files.write(one.path, one.text, mode=one.mode)
         return
     if isinstance(one, Unless):
-        if not run(one.seen).strip():
+        if not prints(one.seen):
+            known.clear()
             run(one.argv, timeout=LONG)
         return
     if isinstance(one, Activate):

@@ -93,6 +93,11 @@ def enslave(name, master, kind):
     return [*found, ["link", "set", name, "master", master], ["link", "set", name, "up"]]
 
 
+def is_port(name, master):
+    """Return the command that prints the link where this is its master, and else nothing."""
+    return ["link", "show", "dev", name, "master", master]
+
+
 def release(name):
     """Return the commands that make a port a link of its own."""
     return [["link", "set", name, "nomaster"]]

@@ -179,9 +179,15 @@ def _anew(link, before, changed, do):
 
 
 def _up_again(name, job, state):
-    """Bring up the ports of a link that is restarted; NetworkManager does so by itself, in its own time."""
+    """Bring up the ports of a link that is restarted, as far as NetworkManager has not done so by itself."""
     ports = [one for one in sorted(state.links) if state.links[one].master == name == job.links[one].master]
-    return [_up(state.profiles[one].uuid) for one in ports if one in state.profiles and state.profiles[one].active]
+    ports = [one for one in ports if one in state.profiles and state.profiles[one].active]
+    return [_up_unless_port(one, name, state.profiles[one]) for one in ports]
+
+
+def _up_unless_port(name, master, profile):
+    """Bring up a port that its master has lost; one that it has would be taken out of it once more for that."""
+    return Unless(_up(profile.uuid), _ip(iproute.is_port(name, master)))
 
 
 def _up(uuid):
@@ -234,16 +240,29 @@ def undo(state, todo):
     found += [(_ip(argv), True) for name in made for argv in iproute.delete(name)]
     # Starting it does nothing but wait when it is just being restarted.
     found += [(["systemctl", "start", "NetworkManager"], True), (["nmcli", "connection", "reload"], False)]
-    touched = _with_those_on_them(touched, state)
-    for name in [one for one in topology.order(state.links) if one in touched]:
+    with_others = _with_those_on_them(touched, state)
+    for name in [one for one in topology.order_of_activation(state.links) if one in with_others]:
         link, profile = state.links[name], state.profiles.get(name)
-        if profile and profile.active:
-            up, changed = _up(profile.uuid), todo.before.get(name) or ()
-            found += [(do, do is not up) for do in _anew(link, link.options, changed if name in restarted else (), up)]
-    links = [state.links[name] for name in topology.order(state.links) if name in touched]
+        if not (profile and profile.active):
+            continue
+        if name not in touched:
+            found.append((_up_unless_active(link, state), False))
+            continue
+        up, changed = _up(profile.uuid), todo.before.get(name) or ()
+        found += [(do, do is not up) for do in _anew(link, link.options, changed if name in restarted else (), up)]
+    links = [state.links[name] for name in topology.order(state.links) if name in with_others]
     return found + [
         (Unless(_ip(argv), _ip(seen)) if seen else _ip(argv), True) for argv, seen in iproute.last_resort(links)
     ]
+
+
+def _up_unless_active(link, state):
+    """Bring up what is only on a changed link, unless it came back with that: it may be how the host is reached."""
+    profile = state.profiles[link.name]
+    if link.master in state.profiles:
+        return _up_unless_port(link.name, link.master, profile)
+    seen = ["nmcli", "-g", "GENERAL.STATE", "connection", "show", "uuid", profile.uuid]
+    return Unless(_up(profile.uuid), seen)
 
 
 def _with_those_on_them(names, state):

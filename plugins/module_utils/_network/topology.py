@@ -197,12 +197,19 @@ def order(links):
 
 
 def order_of_activation(links):
-    """Return the names of all links, each after its master and its parent: as NetworkManager brings them up."""
+    """Return the names of all links as NetworkManager brings them up: each after its master and its parent.
+
+    A VLAN comes after the ports of its parent as well: without one a bond has no carrier, for which the VLAN waits.
+    """
     done = []
+    ports = {}
+    for name in sorted(links):
+        ports.setdefault(links[name].master, []).append(name)
 
     def visit(name):
         link = links[name]
-        for other in (link.master, link.options.get("parent")):
+        parent = link.options.get("parent")
+        for other in (link.master, parent, *(ports.get(parent, ()) if parent else ())):
             if other in links and other not in done:
                 visit(other)
         if name not in done:

@@ -3,7 +3,7 @@
 """Commands, with the real ones of the machine."""
 
 import pytest
-from ansible_collections.hostcraft.linux.plugins.module_utils._core.command import run
+from ansible_collections.hostcraft.linux.plugins.module_utils._core.command import prints, run
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError
 
 
@@ -27,6 +27,14 @@ def test_a_failure_tells_command_status_and_reason():
     assert "No such file" in str(error.value)
     assert error.value.details["rc"] == 2
     assert run(["false"], ok=(0, 1)) == ""
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [("echo yes", True), ("echo", False), ("ls /no/such/thing", False), ("no-such-program", False)],
+)
+def test_whether_a_command_prints_something(argv, expected):
+    assert prints(argv.split()) is expected
 
 
 def test_a_missing_program_is_named():

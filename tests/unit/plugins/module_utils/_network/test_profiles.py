@@ -11,6 +11,7 @@ from ansible_collections.hostcraft.linux.plugins.module_utils._network.model imp
     Profile,
     Route,
     Rule,
+    Unless,
     Write,
 )
 from ansible_collections.hostcraft.linux.plugins.module_utils._network.networkmanager import fields, kept, plain_routes
@@ -191,7 +192,19 @@ def test_of_a_port_of_somebody_else_only_what_is_declared_is_changed():
 def test_a_restarted_bond_brings_its_ports_up_again():
     state = on_disk(BONDED, *BONDED.links)
     last = plan(wanted(bonds=[{"name": "bond0", "mode": "balance-rr"}]), state).steps[-1]
-    assert last.data[0] == [up(keyfile.identity(name)) for name in ("bond0", "eth1", "eth2")]
+    in_bond = {name: ["ip", "link", "show", "dev", name, "master", "bond0"] for name in ("eth1", "eth2")}
+    ports = [Unless(up(keyfile.identity(name)), seen) for name, seen in in_bond.items()]
+    assert last.data[0] == [up(keyfile.identity("bond0")), *ports]
+
+
+def test_a_bond_that_is_taken_back_comes_before_its_ports_and_these_before_its_vlans():
+    state = on_disk(BONDED, *BONDED.links)
+    todo = plan(wanted(bonds=[{"name": "bond0", "mode": "balance-rr"}]), state)
+    ups = [one for one, _may_fail in undo(state, todo) if "up" in (one.argv if isinstance(one, Unless) else one)]
+    uuids = [(one.argv if isinstance(one, Unless) else one)[-1] for one in ups if "nmcli" in str(one)]
+    assert uuids == [keyfile.identity(name) for name in ("bond0", "eth1", "eth2", "bond0.100", "bond0.200")]
+    assert not isinstance(ups[0], Unless), "it runs on what it was changed to"
+    assert all(isinstance(one, Unless) for one in ups[1:5]), "they may have come back with the bond"
 
 
 def test_what_the_kernel_changes_only_while_the_link_is_down_is_not_left_to_networkmanager():
