@@ -237,9 +237,10 @@ def undo(state, todo):
     removed = [step.target for step in todo.steps if step.verb == "remove"]
     restarted = [step.target for step in todo.steps if step.verb == "restart"]
     made = [name for name in touched if name not in state.links or name in removed]
-    found += [(_ip(argv), True) for name in made for argv in iproute.delete(name)]
     # Starting it does nothing but wait when it is just being restarted.
     found += [(["systemctl", "start", "NetworkManager"], True), (["nmcli", "connection", "reload"], False)]
+    # Not before it has forgotten the profiles: it would make the links once more.
+    found += [(_ip(argv), True) for name in made for argv in iproute.delete(name)]
     with_others = _with_those_on_them(touched, state)
     for name in [one for one in topology.order_of_activation(state.links) if one in with_others]:
         link, profile = state.links[name], state.profiles.get(name)

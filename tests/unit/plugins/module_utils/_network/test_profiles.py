@@ -207,6 +207,15 @@ def test_a_bond_that_is_taken_back_comes_before_its_ports_and_these_before_its_v
     assert all(isinstance(one, Unless) for one in ups[1:5]), "they may have come back with the bond"
 
 
+def test_what_was_made_is_removed_when_networkmanager_would_not_make_it_again():
+    state = on_disk(BONDED, *BONDED.links)
+    todo = plan(wanted(bridges=[{"name": "br9", "addresses": ["192.0.2.9/24"]}]), state)
+    back = [one for one, _may_fail in undo(state, todo)]
+    path = "/etc/NetworkManager/system-connections/br9.nmconnection"
+    order = [Write(path, None), ["nmcli", "connection", "reload"], ["ip", "link", "del", "br9"]]
+    assert [one for one in back if one in order] == order
+
+
 def test_what_the_kernel_changes_only_while_the_link_is_down_is_not_left_to_networkmanager():
     state = on_disk(BONDED, *BONDED.links)
     todo = plan(wanted(bonds=[{"name": "bond0", "lacp_rate": "fast"}]), state)
