@@ -4,7 +4,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.integration import telling
+from tests.integration import playbooks, telling
 from tests.integration.histories import generate, git
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,16 +62,7 @@ class Host(NamedTuple):
 
     def ansible(self, book, *arguments):
         """Run ansible-playbook; return its exit status and output."""
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        done = subprocess.run(
-            [shutil.which("ansible-playbook", path=path), "-i", self.inventory, *arguments, book],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=240,
-            check=False,
-        )
-        return done.returncode, done.stdout
+        return playbooks.play("-i", self.inventory, *arguments, book)
 
     def rlimit(self, check=False, **arguments):
         """Run ``rlimit``; return its result."""

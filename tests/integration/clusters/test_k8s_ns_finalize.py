@@ -4,18 +4,14 @@
 
 import contextlib
 import json
-import os
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 import yaml
 
 from lab import control_plane
-from tests.integration import modules
+from tests.integration import modules, playbooks
 from tests.integration.clusters.conftest import HELD, NAMESPACES, ROLES, Answer, custom
 
 SERVICE = {"namespace": "default", "name": "gone"}
@@ -471,18 +467,10 @@ def test_the_playbook_says_why_and_frees_what_it_may(cluster):
 
 def playbook(cluster, variables):
     """Run the playbook as a user does, and return its output."""
-    argv = [str(Path(sys.executable).parent / "ansible-playbook"), "hostcraft.linux.free_namespaces"]
-    done = subprocess.run(
-        [*argv, "-e", json.dumps(variables)],
-        env={**os.environ, "K8S_AUTH_KUBECONFIG": cluster.kubeconfig},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+    given = ["hostcraft.linux.free_namespaces", "-e", json.dumps(variables)]
+    status, said = playbooks.play(*given, timeout=60, K8S_AUTH_KUBECONFIG=cluster.kubeconfig)
+    assert status == 0, said
+    return said
 
 
 def test_client_certificates_wrong_tokens_and_wrong_authorities(cluster, tmp_path):

@@ -3,10 +3,7 @@
 """The hypervisor of the lab with libvirtd and QEMU of its own, and tiny guests that really run."""
 
 import json
-import os
-import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -15,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from lab import hypervisor, tiny_guest
-from tests.integration import telling
+from tests.integration import playbooks, telling
 from tests.integration.conftest import FAILURE_IS_A_RESULT, lab
 
 MODULE = "hostcraft.linux.libvirt_domain_state"
@@ -57,12 +54,9 @@ class Hypervisor(NamedTuple):
 
     def playbook(self, book, variables=None, timeout=180, expect=0):
         """Run a playbook, by its path or its full name."""
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        argv = [shutil.which("ansible-playbook", path=path), "-i", self.inventory, "-e", json.dumps(variables or {})]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        done = subprocess.run([*argv, book], timeout=timeout, check=False, **pipes)
-        assert done.returncode == expect, done.stdout
-        return done.stdout
+        status, said = playbooks.play("-i", self.inventory, "-e", json.dumps(variables or {}), book, timeout=timeout)
+        assert status == expect, said
+        return said
 
     def results(self, tasks, timeout=180):
         """Run tasks, ``{name: task}``, in one play; return what each of them returned, a failure included."""
