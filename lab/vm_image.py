@@ -26,7 +26,7 @@ PACKAGES = (
     "ipset",
 )
 SIZE = "3G"  # of the disk, which is sparse
-QUIET = (  # what only makes the first boot longer
+QUIET = (  # what only makes each boot longer
     "apt-daily.timer",
     "apt-daily-upgrade.timer",
     "dpkg-db-backup.timer",
@@ -36,6 +36,13 @@ QUIET = (  # what only makes the first boot longer
     "ModemManager.service",
     "NetworkManager-wait-online.service",
     "systemd-timesyncd.service",
+    "systemd-binfmt.service",
+    "dev-hugepages.mount",
+    "sys-fs-fuse-connections.mount",
+    "sys-kernel-config.mount",
+    "sys-kernel-debug.mount",
+    "sys-kernel-tracing.mount",
+    *(f"modprobe@{one}.service" for one in ("configfs", "dm_mod", "drm", "efi_pstore", "fuse", "loop")),
 )
 # What takes a third of each boot, and is started where it is needed.
 OFF = ("openvswitch-switch.service",)
@@ -72,6 +79,7 @@ def recipe() -> rootfs.Recipe:
         ("/home/ops/.ssh/authorized_keys", 0o644, allowed),
         # The user manager of root, which each login would start that comes ten seconds after another (logind.conf(5)).
         ("/var/lib/systemd/linger/root", 0o644, ""),
+        ("/etc/python3.11/sitecustomize.py", 0o644, Path(__file__).with_name("compiled.py").read_text()),
     )
     # A small initrd: what finds and mounts the disk, nothing else.
     early = (
