@@ -13,6 +13,7 @@ from lab import cache, progress
 from tests.tools import collection, packages, venvs
 
 MACHINE = "vm1"
+KEPT = "/var/cache/lab/compiled"  # as in lab/compiled.py
 WHERE = collection.ROOT / "extensions/molecule"
 # In these the machine must answer in time, or it takes back a change: no other guests may run beside them.
 IN_TIME = {"bond_vlan_bridge"}
@@ -31,6 +32,7 @@ def run(name: str, inventory: str, log: Path | None = None) -> None:
     Raises ``StepFailed`` when it fails.
     """
     venv = venvs.ensure("main")
+    lab("ssh", MACHINE, f"mkdir -p {KEPT}")  # a scenario may have begun anew with the saved state
     with tempfile.TemporaryDirectory(prefix="molecule-", dir=cache.root()) as state:
         # In a directory from an earlier run Molecule would find that "prepare" was done, and pass over it.
         environment = venvs.environment(venv) | {
@@ -38,6 +40,8 @@ def run(name: str, inventory: str, log: Path | None = None) -> None:
             "HOSTCRAFT_INVENTORY": inventory,
             # An emulated machine takes longest over what ssh does; the tests on namespace hosts go without.
             "ANSIBLE_PIPELINING": "1",
+            # What a command says is read without carriage returns, its errors apart.
+            "ANSIBLE_SSH_USETTY": "False",
         }
         _molecule(venv, name, environment, log)
 
