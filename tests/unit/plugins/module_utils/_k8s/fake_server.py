@@ -51,6 +51,7 @@ class FakeServer:
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
+            disable_nagle_algorithm = True  # an answer is more than one packet
             protocol_version = "HTTP/1.1"
 
             def answer(self):
