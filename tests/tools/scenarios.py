@@ -32,7 +32,6 @@ def run(name: str, inventory: str, log: Path | None = None) -> None:
     Raises ``StepFailed`` when it fails.
     """
     venv = venvs.ensure("main")
-    lab("ssh", MACHINE, f"mkdir -p {KEPT}")  # a scenario may have begun anew with the saved state
     with tempfile.TemporaryDirectory(prefix="molecule-", dir=cache.root()) as state:
         # In a directory from an earlier run Molecule would find that "prepare" was done, and pass over it.
         environment = venvs.environment(venv) | {
@@ -63,6 +62,11 @@ def start() -> str:
     return lab("inventory").split()[-1]
 
 
+def keep_compiled() -> None:
+    """Let the machine keep what Ansible's modules compile to; a scenario may have taken it back to its saved state."""
+    lab("ssh", MACHINE, f"mkdir -p {KEPT}")
+
+
 def lab(*arguments: str) -> str:
     """Run the command of the lab and return what it printed."""
     argv = [sys.executable, "-m", "lab", *arguments]
@@ -86,6 +90,7 @@ def _suite(wanted: set[str]) -> None:
     inventory, failed = start(), []
     telling: tuple[str, ...] = ()
     for name in sorted(wanted):
+        keep_compiled()
         try:
             run(name, inventory, cache.root() / f"log/molecule-{name}.log")
         except progress.StepFailed as error:
@@ -104,6 +109,7 @@ def main() -> int:
         collection.install()
         inventory = start()
         for name in sys.argv[1:] or names():
+            keep_compiled()
             run(name, inventory)
     except (progress.StepFailed, subprocess.SubprocessError) as error:
         progress.say(f"FAILED: {error}")

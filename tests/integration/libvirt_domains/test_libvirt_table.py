@@ -107,11 +107,16 @@ class Guests:
             assert [next(steps).split(":")[0] for _one in names] == [f"{VERBS.get(one, one)} {name}" for one in names]
             # What is waited for is no call.
             done = ["wait"] * names.count("wait") + applied["domains"].get(name, {"path": []})["path"]
-            assert done == names, (source, goal, applied["domains"])
+            assert done == names, (name, source, goal, applied["domains"][name], self._story(name))
             assert beats["after"].get(name) == reached(source, goal), (name, source, goal)
             self._note(name, done, boots[name])
         assert list(steps) == []
         assert beats["again"]["changed"] is False, beats["again"]
+
+    def _story(self, name):
+        """Return what libvirt, QEMU and the guest itself say of what became of it."""
+        said = f"virsh -c qemu:///system domstate --reason {name}; tail -n 3 /var/log/libvirt/qemu/{name}.log"
+        return self.host.ssh(said, ok=(0, 1)), self.host.console(name)[-500:]
 
     def _note(self, name, done, boots):
         anew = {"start", "start_paused", "restore", "restore_paused"}.intersection(done)  # then its console is, too
