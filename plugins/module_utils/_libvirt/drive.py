@@ -19,6 +19,7 @@ from .path import path
 
 POLL = 0.5  # seconds after which the state is looked at although no event came
 DISTURBING = (*FORCE, "reset")  # what a guest misses, or crashes at, while it still wakes its devices
+ASKING = ("pMSuspendForDuration", "reboot", "shutdownFlags")  # calls that ask a guest, who may obey and never answer
 SHUTDOWN_FLAGS = {"agent": "GUEST_AGENT", "acpi": "ACPI_POWER_BTN"}
 
 
@@ -147,6 +148,9 @@ class Driver:
         code, said = error.get_error_code(), self._session.refusal(error)
         libvirt = self._libvirt
         self._answer = said
+        if one.call in ASKING and code in (libvirt.VIR_ERR_AGENT_UNRESPONSIVE, libvirt.VIR_ERR_OPERATION_INVALID):
+            # Its agent went with the guest, or the guest was down before it was asked by its power button as well.
+            way.lost = one
         if code == libvirt.VIR_ERR_NO_DOMAIN:
             return
         if code == libvirt.VIR_ERR_OPERATION_TIMEOUT:  # another job has the domain
@@ -269,7 +273,7 @@ class _Way:
         self.transition = transition
         self.asked = None
         self.refusals = 0
-        self.lost = None  # the transition in whose call the connection was lost; it may have been carried out
+        self.lost = None  # the transition whose call has brought no answer; it may have been carried out
         self.patience = wanted.timeout
         self._force_at = None
         if transition.name in FORCE and wanted.force_after is not None:
