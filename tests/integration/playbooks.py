@@ -28,22 +28,18 @@ serve(run)
 """
 
 
-def start(*arguments, **variables):
-    """Start ansible-playbook with arguments, and these variables in its environment; return its :class:`forks.Run`."""
+def play(*arguments, timeout=240, **variables):
+    """Run ansible-playbook to its end; return its exit status, and what it said on both of its streams.
+
+    :param timeout: seconds after which it is killed.
+    :param variables: more of them for its environment.
+    :raises TimeoutError: it was killed.
+    """
     programs = Path(sys.executable).parent
     environment = {**os.environ, **variables, "PATH": f"{programs}:{os.environ['PATH']}"}
     order = {"argv": [str(programs / "ansible-playbook"), *arguments], "env": environment, "directory": os.getcwd()}
     # Ansible reads these when it is imported.
     kept = tuple((name, value) for name, value in sorted(environment.items()) if name.startswith("ANSIBLE_"))
-    return Run(PROGRAM, order, kept=kept)
-
-
-def play(*arguments, timeout=240, **variables):
-    """Run ansible-playbook to its end; return its exit status, and what it said on both of its streams.
-
-    :param timeout: seconds after which it is killed.
-    :raises TimeoutError: it was.
-    """
-    run = start(*arguments, **variables)
+    run = Run(PROGRAM, order, kept=kept)
     status = run.wait(timeout)
     return status, "".join(run.text())

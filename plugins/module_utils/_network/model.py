@@ -132,7 +132,7 @@ class Write(NamedTuple):
 
 
 class Unless(NamedTuple):
-    """An operation of an undo: run ``argv`` unless the command ``seen`` prints that there is no need to."""
+    """An operation: run ``argv`` unless the command ``seen`` prints that there is no need to."""
 
     argv: list
     seen: list

@@ -290,6 +290,7 @@ def test_a_run_that_is_killed_goes_on(fleet):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(run.pid, signal.SIGKILL)
     assert fleet.report()["hosts"]["first"]["result"] == "unfinished"
+    assert "unfinished" in next(fleet.reports.glob("*.html")).read_text(), "the page was written when it began"
     assert cordon_of(fleet.nodes, "n-first") == (True, "hostcraft.linux")
     fleet.silent.clear()
     # The time window is over, and what was begun is finished nevertheless.
