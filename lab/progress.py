@@ -72,7 +72,8 @@ def step(title: str):
 def run(title: str, argv, log: Path, **popen) -> None:
     """Run a command as a step, its output kept in the file ``log``.
 
-    The command has a process group of its own, so that what it has started is stopped with it.
+    The command has a session of its own, so that what it has started is stopped with it. It is as nice as the thread
+    that runs it.
     Raises ``StepFailed`` on a non-zero exit status, after showing the last ``TAIL`` lines.
     ``popen`` is handed to ``subprocess.Popen`` (env, cwd, ...).
     """
@@ -86,6 +87,7 @@ def run(title: str, argv, log: Path, **popen) -> None:
             start_new_session=True,
             **popen,
         )
+        be_nice(process.pid, os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
         try:
             while True:
                 try:
@@ -103,6 +105,13 @@ def run(title: str, argv, log: Path, **popen) -> None:
                 print("\n".join(f"    | {line}" for line in lines[-TAIL:]), file=sys.stdout, flush=True)
             telling = tuple(line for line in lines if line.lstrip().startswith(TELLING))
             raise StepFailed(f"{title}: exit status {status}; the whole output is in {log}", telling or tuple(lines))
+
+
+def be_nice(pid: int, value: int) -> None:
+    """Make the session that a process leads nice: that of a process counts within its session (sched(7), autogroup)."""
+    if value:
+        with contextlib.suppress(OSError):  # it has ended, or the kernel makes no groups and "nice" counts everywhere
+            Path(f"/proc/{pid}/autogroup").write_text(str(value))
 
 
 def last_line(log: Path) -> str:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The test suite: ``python3 -m tests.tools.suite [STEP...]``; without names, all that CI runs.
 
-Two steps run at once, one for each core of a small machine. The last line counts the steps.
+Three steps run at once, which is what two cores are busy with. The last line counts the steps.
 """
 
 import argparse
@@ -147,9 +147,9 @@ def demo() -> None:
     progress.run("demo", [sys.executable, "-m", "tests.tools.demo"], log, cwd=ROOT)
 
 
-# Two lanes, one for each core; each in the order in which its steps start, what fails fastest first.
-# The virtual machine is in the one, the hosts of the integration tests in the other. Three at once were tried: an API
-# server and guests that get their time late make tests fail which have a deadline.
+# Each in the order in which its steps start, what fails fastest first. The virtual machine is in the first lane, the
+# hosts of the tests are in the second: more at once of what has deadlines makes tests fail. The third is nice, and
+# fills what these leave of the processors while they wait.
 LANES = (
     {
         "lab": lab,
@@ -163,6 +163,10 @@ LANES = (
         "mypy": mypy,
         "bpf": bpf,
         "changelog": changelog,
+        "integration": integration,
+        "clusters": clusters,  # last: the API server is built beside everything before it
+    },
+    {
         "unit": unit,
         "sanity": ansible_test.sanity,
         "importer": importer,
@@ -171,10 +175,11 @@ LANES = (
         "docs": docs,
         "lint": lint,
         "demo": demo,
-        "integration": integration,
-        "clusters": clusters,  # last: the API server is built beside everything before it
     },
 )
+NICE = (0, 0, 10)  # of the lanes
+# Who has nothing left to do helps in another lane, but for whoever would be the third to start hosts.
+ORDERS = ((0, 1, 2), (1, 0, 2), (2,))
 STEPS = {name: step for lane in LANES for name, step in lane.items()}
 ON_HOSTS = {"lab", "demo", "drills", "molecule", "domains", "integration", "clusters"}
 # What must not run at the same time: the lab's own tests look for traces on the whole machine, and many small guests
@@ -207,8 +212,7 @@ def run(names: list[str], results: Results) -> None:
     Raises ``KeyboardInterrupt`` (Ctrl-C, SIGTERM) or ``TimeoutError``; the steps that ran are then stopped.
     """
     lanes = [deque(name for name in lane if name in names) for lane in LANES]
-    # Who has nothing left to do helps in the other lane.
-    workers = [threading.Thread(target=_work, args=(order, results)) for order in (lanes, lanes[::-1])]
+    workers = [threading.Thread(target=_work, args=(order, lanes, results)) for order in ORDERS]
     deadline = time.monotonic() + LIMIT
     try:
         for worker in workers:
@@ -223,11 +227,12 @@ def run(names: list[str], results: Results) -> None:
         _stop(workers)
 
 
-def _work(lanes: list[deque], results: Results) -> None:
-    for lane in lanes:
+def _work(order: tuple[int, ...], lanes: list[deque], results: Results) -> None:
+    for number in order:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE[number])
         while True:
             try:
-                name = lane.popleft()
+                name = lanes[number].popleft()
             except IndexError:
                 break
             with contextlib.ExitStack() as alone:
@@ -303,8 +308,7 @@ def _building(names: list[str]):
     argv = [sys.executable, "-m", "lab", "cluster", "build"]
     with open(log, "wb") as out:
         builder = subprocess.Popen(argv, cwd=ROOT, stdout=out, stderr=out, start_new_session=True)
-    with contextlib.suppress(OSError):  # its session is a group, outside of which "nice" does not count (sched(7))
-        Path(f"/proc/{builder.pid}/autogroup").write_text("15")
+    progress.be_nice(builder.pid, 15)
     try:
         yield
     finally:
