@@ -6,7 +6,6 @@ Hundreds of namespaces are read and changed in one task; a run of ip(8) for each
 Numbers are those of the kernel's include/uapi/linux/netlink.h. Private to the collection.
 """
 
-import errno
 import os
 import socket
 import struct
@@ -22,6 +21,15 @@ SOL_NETLINK, CAP_ACK, EXT_ACK = 270, 10, 11
 NESTED = 0x8000
 TIMEOUT = 30.0  # seconds without an answer
 BUFFER = 1 << 20
+
+
+class Refused(OSError):
+    """The kernel said no; ``reason`` is what it said of it in words (extended acknowledgement), perhaps nothing."""
+
+    def __init__(self, code, reason=""):
+        said = os.strerror(code)
+        super().__init__(code, f"{said} ({reason})" if reason else said)
+        self.reason = reason
 
 
 class Netlink:
@@ -40,13 +48,19 @@ class Netlink:
         self.number = 0
         self.indexes = {}
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        self.close()
+
     def close(self):
         self.socket.close()
 
     def ask(self, kind, body, flags=0):
         """Send one request; return the answers to it but for the acknowledgement.
 
-        :raises OSError: the kernel's reason, in its own words where it gives some.
+        :raises Refused: with the kernel's reason.
         """
         return self._answers(kind, body, REQUEST | ACK | flags)[0]
 
@@ -104,10 +118,9 @@ def _check(payload, flags):
     code = -struct.unpack_from("=i", payload)[0]
     if not code:
         return
-    reason = os.strerror(code)
+    reason = ""
     if flags & ACK_TLVS:
         inner = struct.unpack_from("=I", payload, 4)[0]
         skip = 4 + (HEADER.size if flags & CAPPED else (inner + 3) & ~3)
-        said = attributes(payload, skip).get(1, b"").rstrip(b"\0").decode("utf-8", "replace")
-        reason += f" ({said})" if said else ""
-    raise OSError(code or errno.EIO, reason)
+        reason = attributes(payload, skip).get(1, b"").rstrip(b"\0").decode("utf-8", "replace")
+    raise Refused(code, reason)

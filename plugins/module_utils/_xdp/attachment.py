@@ -13,6 +13,7 @@ import os
 import platform
 import struct
 
+from .._core.netlink import Refused
 from .._core.reconcile import ReconcileError
 from . import bpf, rtnetlink
 from .rtnetlink import GENERIC, MODE_FLAGS, NATIVE
@@ -38,7 +39,7 @@ def check_expected():
         raise ReconcileError(f"Cannot load an XDP program: {error.strerror}") from error
     try:
         rtnetlink.attach(LOOPBACK, -1, GENERIC, expected=program)
-    except rtnetlink.Refused as error:
+    except Refused as error:
         if error.errno == errno.EINVAL:
             raise ReconcileError(
                 f"Linux {platform.release()} can neither attach an XDP program by a link (Linux 5.9) nor replace only "
@@ -60,13 +61,13 @@ def attach(interface, program, mode, wanted):
     try:
         link = _attach(interface, program, NATIVE if mode == AUTO else mode, wanted)
         return link, NATIVE if mode == AUTO else mode, None
-    except rtnetlink.Refused as error:
+    except Refused as error:
         reason = _words(error)
         if mode != AUTO or error.errno not in CANNOT:
             raise ReconcileError(_refused(interface.name, mode, error, reason)) from error
     try:
         return _attach(interface, program, GENERIC, wanted), GENERIC, reason
-    except rtnetlink.Refused as error:
+    except Refused as error:
         raise ReconcileError(_refused(interface.name, GENERIC, error, _words(error))) from error
 
 
@@ -77,7 +78,7 @@ def _attach(interface, program, mode, wanted):
             return bpf.create_link(program, interface.ifindex, MODE_FLAGS[mode])
         except OSError as error:
             if error.errno == errno.EBUSY:
-                raise rtnetlink.Refused(error.errno, "another XDP program has been attached meanwhile") from error
+                raise Refused(error.errno, "another XDP program has been attached meanwhile") from error
             refused = error
     else:
         refused = None
@@ -89,7 +90,7 @@ def _attach(interface, program, mode, wanted):
         try:
             return bpf.create_link(program, interface.ifindex, MODE_FLAGS[mode])
         except OSError as error:
-            raise rtnetlink.Refused(error.errno, "") from error
+            raise Refused(error.errno) from error
     return None
 
 

@@ -13,7 +13,7 @@ import re
 import sys
 import zipfile
 
-from .._core import command, connection, files, guard, reconcile
+from .._core import command, connection, files, guard, netlink, reconcile
 from . import (
     addresses,
     attachment,
@@ -49,7 +49,7 @@ GUARDS_LOADER = "/var/lib/hostcraft/xdp_drop/loader"
 CONFIGURATION = "/etc/hostcraft/xdp_drop"
 UNITS = "/etc/systemd/system"
 PACKED = {
-    "_core": (command, connection, files, reconcile),
+    "_core": (command, connection, files, netlink, reconcile),
     "_xdp": (
         addresses, attachment, bpf, declare, declared, devices, host, in_place, loader, management, model, packets,
         pins, plan, prefixes, program, reference, report, rtnetlink, shadow, standalone, tables, task, trial,

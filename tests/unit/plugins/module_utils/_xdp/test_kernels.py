@@ -8,6 +8,7 @@ import platform
 import sys
 
 import pytest
+from ansible_collections.hostcraft.linux.plugins.module_utils._core.netlink import Refused
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError
 from ansible_collections.hostcraft.linux.plugins.module_utils._xdp import bpf, loader, rtnetlink
 
@@ -46,7 +47,7 @@ class Kernel:
     def attach(self, index, program, mode, expected=None):
         self.asked.append((index, program, mode))
         assert expected is not None
-        raise rtnetlink.Refused(self.expected, "")
+        raise Refused(self.expected)
 
 
 def test_a_new_kernel_has_all(monkeypatch):
