@@ -28,9 +28,10 @@ options:
     suboptions:
       sessions:
         description:
-          - Domains of C(limits.conf(5)), a user, C(@group), C(*), a range of uids such as V(1000:1999), V(1000:) or
-            V(:1000), or such a range of gids after C(@).
-          - C(*) does not reach the superuser, and gives way to every line for a user or a group.
+          - Domains of C(limits.conf(5)), a user, C(@group), C(*), a range of uids such as V(1000:1999) or V(1000:), a
+            single one as V(:1000), or the same of gids after C(@).
+          - A line for a user or a range of uids goes before one for a group, and C(*) gives way to both; of two alike
+            the later one counts. On Debian, neither groups nor C(*) reach the superuser.
         type: list
         elements: str
       services:

@@ -82,6 +82,55 @@ def test_a_line_that_wins_is_warned_of(clean):
     assert clean.ssh("ulimit -Hn", user="ops") == "300\n"
 
 
+def test_which_line_wins_is_foretold_as_logins_see_it(clean):
+    """A resource for each pair of domains, so that one login shows them all; 66 is what the other line says."""
+    uid, gid = clean.ssh("id -u; id -g", user="ops").split()
+    before, after = "/etc/security/limits.d/10-other.conf", "/etc/security/limits.d/99-other.conf"
+    pairs = {
+        "core": ("ops", after, f"{uid}:"),
+        "nofile": ("ops", before, f"{uid}:"),
+        "locks": ("@ops", before, f":{uid}"),
+        "msgqueue": (f"{uid}:{uid}", after, "ops"),
+        "sigpending": (f"{uid}:{uid}", before, "ops"),
+        "memlock": ("@ops", after, f"@:{gid}"),
+        "rss": ("@ops", before, f"@:{gid}"),
+        "fsize": ("ops", after, "@ops"),
+        "stack": ("*", before, f"@{gid}:"),
+        "data": ("ops", after, f"{int(uid) + 1}:"),
+    }
+    # In KiB, and so large that a login can live with it.
+    large = dict.fromkeys(("rss", "fsize", "stack", "data"), 10**6)
+    for path in (before, after):
+        lines = [
+            f"{other} - {what} {66 * large.get(what, 1)}\n" for what, (_ours, at, other) in pairs.items() if at == path
+        ]
+        clean.write(path, "".join(lines))
+    entries = [
+        {"sessions": [ours], "resources": {what: f"{77 * large[what]}K" if what in large else 77}}
+        for what, (ours, *_other) in pairs.items()
+        if what not in ("core", "memlock")
+    ]
+    entries += [{"sessions": [pairs[what][0]], "resources": {what: "77K"}} for what in ("core", "memlock")]
+    warnings = clean.rlimit(limits=entries)["warnings"]
+    asked = " ".join(f"--{what}" for what in pairs)
+    shown = clean.ssh(f"prlimit --noheadings --raw -o RESOURCE,HARD {asked}", user="ops").lower().split()
+    found = {what: int(hard) for what, hard in zip(shown[::2], shown[1::2], strict=True)}
+    beaten = {what for what in pairs if str(found[what] // large.get(what, 1)) in ("66", str(66 * 1024))}
+    kept = {what for what in pairs if str(found[what] // large.get(what, 1)) in ("77", str(77 * 1024))}
+    assert beaten | kept == set(pairs), found
+    assert beaten == {"core", "locks", "msgqueue", "memlock", "stack"}
+    assert beaten == {what for what in pairs if any(f" - {what} 66" in one for one in warnings)}, warnings
+
+
+def test_a_line_that_frees_from_all_limits_is_warned_of(clean):
+    had = clean.ssh("ulimit -Hn", user="ops")
+    clean.write("/etc/security/limits.d/10-free.conf", "@ops -\n")
+    (warning,) = clean.rlimit(limits=[OPS])["warnings"]
+    assert warning.startswith("/etc/security/limits.d/10-free.conf:1: '@ops -' wins over 'ops core 0:0, ops memlock")
+    assert warning.endswith("it frees ops of every limit of pam_limits")
+    assert clean.ssh("ulimit -Hn", user="ops") == had
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
@@ -122,14 +171,14 @@ def test_a_process_that_has_ended_is_no_error(clean):
 
 def test_a_login_gets_the_limits_of_every_domain_that_means_it(clean):
     uid = clean.ssh("id -u", user="ops").strip()
-    domains = {"ops": "nofile", "@ops": "locks", "*": "sigpending", f"{uid}:{uid}": "msgqueue"}
+    domains = {"ops": "nofile", "@ops": "locks", "*": "sigpending", f"0:{uid}": "msgqueue"}
     result = clean.rlimit(limits=[{"sessions": [who], "resources": {what: 77}} for who, what in domains.items()])
     assert not result["failed"], result
     asked = " ".join(f"--{what}" for what in domains.values())
     found = clean.ssh(f"prlimit --noheadings --raw -o HARD {asked}", user="ops").split()
     assert found == ["77"] * 4
     root = clean.ssh(f"prlimit --noheadings --raw -o HARD {asked}").split()
-    assert "77" not in root, "neither groups nor * mean root"
+    assert root.count("77") == 1, "neither groups nor * mean root, but a range does"
 
 
 def test_a_full_disk_leaves_the_old_file_and_the_old_limits(clean):

@@ -8,7 +8,7 @@ Private to the collection; not a public interface.
 import os
 
 from .._core import files
-from . import bounds, pam
+from . import bounds, limits_conf, pam
 from .model import State
 
 # A layer (processes, sessions, services) is imported where it is used: what a task does not need is not compiled
@@ -43,8 +43,19 @@ def observe(wanted):
         privileged,
         ceiling,
         pam.unknown_resources() if "rttime" in named else (),
-        pam.members(wanted.sessions, [texts[path] for path in sessions]),
+        _meant(wanted, [texts[path] for path in sessions if path != wanted.limits_file]),
     )
+
+
+def _meant(wanted, others):
+    """Return ``{domain: names}`` of the domains declared and of those in ``others``, when they are more."""
+    found = {entry.domain for text in others for entry in limits_conf.parse(text or "")}
+    if not found:
+        return {}
+    from . import accounts, precedence
+
+    domains = sorted(found.union(wanted.sessions))
+    return precedence.meant(domains, accounts.people(domains))
 
 
 def ended(wanted):

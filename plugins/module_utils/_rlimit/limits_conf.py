@@ -22,7 +22,7 @@ DIRECTORY = "/etc/security/limits.d"
 
 
 class Entry(NamedTuple):
-    """One line that sets a limit; ``line`` counts from 0."""
+    """One line that sets a limit, or with ``item`` empty frees its domain of all limits; ``line`` counts from 0."""
 
     line: int
     domain: str
@@ -31,7 +31,12 @@ class Entry(NamedTuple):
     value: str
 
     def __str__(self):
-        return " ".join(self[1:])
+        return " ".join(self[1:]).rstrip()
+
+    @property
+    def frees(self):
+        """Whether it is a line as ``bob -``: whoever is meant gets no limit at all, whatever else is there."""
+        return not self.item
 
     def contradicts(self, limit):
         """Tell whether the entry sets a side that ``limit`` sets as well, to something else."""
@@ -73,6 +78,8 @@ def parse(text):
     found = []
     for number, line in enumerate(text.splitlines()):
         words = line.partition("#")[0].split(None, 3)
+        if len(words) == 2 and words[1][0] == "-":
+            found.append(Entry(number, words[0], "-", "", ""))
         if len(words) == 4:
             found.append(Entry(number, words[0], words[1].lower(), words[2].lower(), words[3].strip().lower()))
     return found

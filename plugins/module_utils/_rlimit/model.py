@@ -113,8 +113,8 @@ class State(NamedTuple):
     ``files`` maps every file that counts to its text, None for one that is not there;
     ``session_files`` are those that pam_limits reads, in its order. ``ceiling`` is the highest hard
     limit a login can get where the task may not raise hard limits (``privileged`` false);
-    ``unknown_to_pam`` are the resources that this host's pam_limits passes over. ``members`` are the users that the
-    session files name and that are members of a group that is declared, by its domain.
+    ``unknown_to_pam`` are the resources that this host's pam_limits passes over. ``meant`` are the names of the users
+    whom each domain means, where files set limits for others than those declared.
     """
 
     processes: Tuple[Process, ...] = ()
@@ -126,4 +126,4 @@ class State(NamedTuple):
     privileged: bool = True
     ceiling: dict = {}
     unknown_to_pam: Tuple[str, ...] = ()
-    members: dict = {}
+    meant: dict = {}

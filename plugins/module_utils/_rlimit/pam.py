@@ -7,11 +7,10 @@ Private to the collection; not a public interface.
 
 import glob
 import grp
-import os
 import pwd
 
 from .._core.reconcile import ReconcileError
-from .limits_conf import DIRECTORY, MAIN_FILE, order, parse
+from .limits_conf import DIRECTORY, MAIN_FILE, order
 
 LIBRARIES = ("/lib*/security/pam_limits.so", "/lib/*/security/pam_limits.so", "/usr/lib*/security/pam_limits.so")
 
@@ -44,32 +43,6 @@ def check_exists(domain):
         find(name)
     except KeyError:
         raise ReconcileError(f"session '{domain}': no {kind} '{name}' on this host; create it first") from None
-
-
-def members(domains, texts):
-    """Return the users whom lines of the files name and who are members of a group, ``{@group: {user}}``.
-
-    :param domains: those of sessions; what is no group by name is passed over.
-    :param texts: the files that pam_limits reads.
-    """
-    groups = {domain: _gid(domain[1:]) for domain in domains if domain.startswith("@") and ":" not in domain}
-    named = {entry.domain for text in texts for entry in parse(text or "")} if groups else ()
-    gids = {user: _gids(user) for user in named if user[0] not in "@*%" and ":" not in user}
-    return {domain: {user for user, many in gids.items() if gid in many} for domain, gid in groups.items()}
-
-
-def _gid(group):
-    try:
-        return grp.getgrnam(group).gr_gid
-    except KeyError:
-        return None
-
-
-def _gids(user):
-    try:
-        return os.getgrouplist(user, pwd.getpwnam(user).pw_gid)
-    except KeyError:
-        return ()
 
 
 def uid_of(user):

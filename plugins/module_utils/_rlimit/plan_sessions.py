@@ -8,6 +8,7 @@ Private to the collection; not a public interface.
 from .._core.reconcile import Plan, ReconcileError
 from . import limits_conf
 from .plan_file import change, is_owned, plan_file
+from .precedence import why_it_wins
 from .resources import RESOURCES, UNSET, check_order, show, show_limit
 
 
@@ -72,23 +73,23 @@ def _rivals(path, new, state):
         yield f"{path}: pam_limits reads only {limits_conf.MAIN_FILE} and {limits_conf.DIRECTORY}/*.conf, not this file"
     for other in state.session_files:
         later = limits_conf.order(other) > limits_conf.order(path)
-        for entry in limits_conf.parse(state.files.get(other) or ""):
-            for (domain, name), limit in sorted(new.items()):
-                same = later and entry.domain == domain
-                special = other != path and _gives_way(domain, entry.domain, state)
-                if entry.item == name and (same or special) and entry.contradicts(limit):
-                    why = "is read later" if same else f"names someone, and {domain} gives way to that"
-                    yield (
-                        f"{other}:{entry.line + 1}: '{entry}' wins over "
-                        f"'{domain} {name} {show_limit(name, limit)}' in {path}: it {why}"
-                    )
+        for entry in limits_conf.parse(state.files.get(other) or "") if other != path else ():
+            for domain, limits in _beaten(entry, new):
+                why = why_it_wins(entry, domain, later, state.meant)
+                if why:
+                    yield f"{other}:{entry.line + 1}: '{entry}' wins over '{limits}' in {path}: {why}"
 
 
-def _gives_way(domain, other, state):
-    """Tell whether pam_limits obeys a line for ``other`` and not one for ``domain``, wherever they stand.
+def _beaten(entry, new):
+    """Yield the domains, each with a line for it, for which ``entry`` sets something else."""
+    if entry.frees:
+        for domain in sorted({domain for domain, _name in new}):
+            yield domain, ", ".join(_line(key, new[key]) for key in sorted(new) if key[0] == domain)
+        return
+    for (domain, name), limit in sorted(new.items()):
+        if name == entry.item and entry.contradicts(limit):
+            yield domain, _line((domain, name), limit)
 
-    A user goes before groups, and whoever is named before ``*``; neither of the latter two means root (limits.conf(5)).
-    """
-    if other == "root" or other[0] in "*%":
-        return False
-    return domain == "*" or other in state.members.get(domain, ())
+
+def _line(key, limit):
+    return f"{key[0]} {key[1]} {show_limit(key[1], limit)}"

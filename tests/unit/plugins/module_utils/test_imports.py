@@ -66,7 +66,7 @@ IO_FILES = {
         "task.py",
         "trial.py",
     },
-    "_rlimit": {"bounds.py", "host.py", "pam.py", "procfs.py", "survey.py", "systemd.py", "usage.py"},
+    "_rlimit": {"accounts.py", "bounds.py", "host.py", "pam.py", "procfs.py", "survey.py", "systemd.py", "usage.py"},
 }
 PURE = {
     "array",

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from ansible_collections.hostcraft.linux.plugins.module_utils._core.reconcile import ReconcileError
+from ansible_collections.hostcraft.linux.plugins.module_utils._rlimit import limits_conf
 from ansible_collections.hostcraft.linux.plugins.module_utils._rlimit.model import (
     HEADER,
     Declaration,
@@ -16,6 +17,7 @@ from ansible_collections.hostcraft.linux.plugins.module_utils._rlimit.model impo
     Wanted,
 )
 from ansible_collections.hostcraft.linux.plugins.module_utils._rlimit.plan import plan
+from ansible_collections.hostcraft.linux.plugins.module_utils._rlimit.precedence import Person, meant
 from ansible_collections.hostcraft.linux.plugins.module_utils._rlimit.resources import RESOURCES, UNLIMITED, Limit
 from hypothesis import given
 from hypothesis import strategies as st
@@ -300,10 +302,39 @@ def test_what_cannot_be_is_refused(limits, whom, state, message):
         ("@adm", "/etc/security/limits.conf", "bob - nofile 9\n", ":1: 'bob - nofile 9' wins over.*and @adm gives way"),
         ("@adm", "/etc/security/limits.conf", "amy - nofile 9\n", None),
         ("@adm", "/etc/security/limits.conf", "* - nofile 9\n", None),
+        # A range of uids has the rank of a user.
+        ("@adm", "/etc/security/limits.conf", "1000: - nofile 9\n", ":1: '1000: .*it means bob, and @adm gives way"),
+        ("bob", "/etc/security/limits.d/99-x.conf", ":1000 - nofile 9\n", ":1: .*is read later, and means bob too"),
+        ("bob", "/etc/security/limits.conf", "1000: - nofile 9\n", None),
+        ("bob", "/etc/security/limits.d/99-x.conf", "1001: - nofile 9\n", None),
+        ("bob", "/etc/security/limits.d/99-x.conf", "@adm - nofile 9\n", None),
+        ("900:1100", "/etc/security/limits.d/99-x.conf", "amy - nofile 9\n", ":1: .*is read later, and means amy too"),
+        # Of two groups the later line counts, for who is in both.
+        ("@adm", "/etc/security/limits.d/99-x.conf", "@:4 - nofile 9\n", ":1: .*is read later, and means bob too"),
+        ("@adm", "/etc/security/limits.d/99-x.conf", "@1000: - nofile 9\n", ":1: .*is read later, and means bob too"),
+        ("@adm", "/etc/security/limits.d/99-x.conf", "@1001: - nofile 9\n", None),
+        # Whoever is freed gets nothing, wherever that stands.
+        (
+            "bob",
+            "/etc/security/limits.conf",
+            "bob -\n",
+            ":1: 'bob -' wins over 'bob nofile 2048:8192'.*it frees bob of",
+        ),
+        ("*", "/etc/security/limits.conf", "@adm -\n", ":1: '@adm -' wins over.*it frees bob of every limit"),
+        ("bob", "/etc/security/limits.conf", "amy -\n", None),
+        # What pam_limits cannot read, or reads for the number of logins alone.
+        ("*", "/etc/security/limits.conf", "a:b - nofile 9\n", None),
+        ("bob", "/etc/security/limits.d/99-x.conf", "%adm - nofile 9\n", None),
     ],
 )
 def test_session_lines_that_win_are_warned_of(domain, other, text, warning):
-    state = State(files={other: text}, session_files=(other,), members={"@adm": {"bob", "root"}})
+    people = (
+        Person("root", 0, 0, frozenset({0, 4}), frozenset({"adm"})),
+        Person("bob", 1000, 1000, frozenset({1000, 4}), frozenset({"adm"})),
+        Person("amy", 1001, 100, frozenset({100})),
+    )
+    domains = [domain, *(entry.domain for entry in limits_conf.parse(text))]
+    state = State(files={other: text}, session_files=(other,), meant=meant(domains, people))
     warnings = plan(wanted(declared(NOFILE, sessions=[domain])), state).warnings
     assert len(warnings) == (1 if warning else 0)
     if warning:

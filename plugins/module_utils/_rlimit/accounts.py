@@ -1,0 +1,45 @@
+# SPDX-FileCopyrightText: hostcraft.linux contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The users of the host and their groups (passwd(5), group(5), nsswitch.conf(5)).
+
+Private to the collection; not a public interface.
+"""
+
+import grp
+import os
+import pwd
+
+from .precedence import Person
+
+
+def people(domains):
+    """Return the users whom domains can mean: those that the host lists, and those that are named.
+
+    A directory that does not list its users (sssd(8), enumerate) is asked only for the named ones.
+    """
+    listed = {entry.pw_name: entry for entry in pwd.getpwall()}
+    named = [domain for domain in domains if domain[0] not in "@*%" and ":" not in domain]
+    listed.update((name, entry) for name in named for entry in [_user(name)] if entry)
+    if not any(domain[0] == "@" for domain in domains):
+        return [Person(name, entry.pw_uid, entry.pw_gid) for name, entry in listed.items()]
+    groups = [(domain[1:], _gid(domain[1:])) for domain in domains if domain[0] == "@" and ":" not in domain]
+    found = []
+    for name, entry in listed.items():
+        gids = frozenset(os.getgrouplist(name, entry.pw_gid))
+        mine = frozenset(group for group, gid in groups if gid in gids)
+        found.append(Person(name, entry.pw_uid, entry.pw_gid, gids, mine))
+    return found
+
+
+def _user(name):
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        return None
+
+
+def _gid(group):
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        return None
