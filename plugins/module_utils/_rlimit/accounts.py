@@ -11,6 +11,8 @@ import pwd
 
 from .precedence import Person
 
+UNKNOWN = (KeyError, ValueError)  # the latter for what can be no name, with a NUL byte in it
+
 
 def people(domains):
     """Return the users whom domains can mean: those that the host lists, and those that are named.
@@ -34,12 +36,12 @@ def people(domains):
 def _user(name):
     try:
         return pwd.getpwnam(name)
-    except KeyError:
+    except UNKNOWN:
         return None
 
 
 def _gid(group):
     try:
         return grp.getgrnam(group).gr_gid
-    except KeyError:
+    except UNKNOWN:
         return None
