@@ -42,7 +42,7 @@ class Unavailable(record.LabError):
 
 
 def ensure() -> Path:
-    """Return the directory with the programs, which are built when they are missing: some 8 minutes of CPU time.
+    """Return the directory with the programs, which are built when they are missing: some 7 minutes of CPU time.
 
     Raises ``Unavailable`` when they cannot be had.
     """
@@ -162,6 +162,11 @@ def _build(work: Path, source: str) -> None:
         "KUBE_GIT_VERSION_FILE": f"{work}/version",
         "LC_ALL": "C.UTF-8",
     }
-    argv = ["nice", "-n", "15", "make", "WHAT={}".format(" ".join(f"cmd/{name}" for name in PROGRAMS))]
-    tree = work / "go/src/k8s.io/kubernetes"
-    progress.run("Build kube-apiserver", argv, cache.root() / "log/kubernetes-build.log", env=environment, cwd=tree)
+    tree, programs = work / "go/src/k8s.io/kubernetes", [f"cmd/{name}" for name in PROGRAMS]
+    # The target "all" would make every generated file anew; the source has all but these.
+    for name, title, argv in (
+        ("openapi", "Generate the OpenAPI definitions of Kubernetes", ["make", "gen_openapi"]),
+        ("build", "Build kube-apiserver", ["bash", "hack/make-rules/build.sh", *programs]),
+    ):
+        log = cache.root() / f"log/kubernetes-{name}.log"
+        progress.run(title, ["nice", "-n", "15", *argv], log, env=environment, cwd=tree)
