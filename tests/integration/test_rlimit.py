@@ -124,6 +124,9 @@ def test_which_line_wins_is_foretold_as_logins_see_it(clean):
 
 def test_a_line_that_frees_from_all_limits_is_warned_of(clean):
     had = clean.ssh("ulimit -Hn", user="ops")
+    clean.write("/etc/security/limits.d/10-free.conf", "* -\n")
+    assert "warnings" not in clean.rlimit(limits=[OPS]), "which frees nobody"
+    assert clean.ssh("ulimit -Hn", user="ops") == "2048\n"
     clean.write("/etc/security/limits.d/10-free.conf", "@ops -\n")
     (warning,) = clean.rlimit(limits=[OPS])["warnings"]
     assert warning.startswith("/etc/security/limits.d/10-free.conf:1: '@ops -' wins over 'ops core 0:0, ops memlock")

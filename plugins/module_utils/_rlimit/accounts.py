@@ -19,17 +19,18 @@ def people(domains):
 
     A directory that does not list its users (sssd(8), enumerate) is asked only for the named ones.
     """
-    listed = {entry.pw_name: entry for entry in pwd.getpwall()}
-    named = [domain for domain in domains if domain[0] not in "@*%" and ":" not in domain]
-    listed.update((name, entry) for name in named for entry in [_user(name)] if entry)
-    if not any(domain[0] == "@" for domain in domains):
-        return [Person(name, entry.pw_uid, entry.pw_gid) for name, entry in listed.items()]
-    groups = [(domain[1:], _gid(domain[1:])) for domain in domains if domain[0] == "@" and ":" not in domain]
+    entries = {entry.pw_name: entry for entry in pwd.getpwall()}
+    for name in domains:
+        if name[0] not in "@*%" and ":" not in name and name not in entries:
+            entries[name] = _user(name)
+    groups = {domain[1:]: _gid(domain[1:]) for domain in domains if domain[0] == "@" and ":" not in domain}
+    grouped = any(domain[0] == "@" for domain in domains)  # to ask for the groups of each costs the most
     found = []
-    for name, entry in listed.items():
-        gids = frozenset(os.getgrouplist(name, entry.pw_gid))
-        mine = frozenset(group for group, gid in groups if gid in gids)
-        found.append(Person(name, entry.pw_uid, entry.pw_gid, gids, mine))
+    for name, entry in entries.items():
+        if entry:
+            gids = frozenset(os.getgrouplist(name, entry.pw_gid) if grouped else ())
+            mine = frozenset(group for group, gid in groups.items() if gid in gids)
+            found.append(Person(name, entry.pw_uid, entry.pw_gid, gids, mine))
     return found
 
 

@@ -78,7 +78,7 @@ def parse(text):
     found = []
     for number, line in enumerate(text.splitlines()):
         words = line.partition("#")[0].split(None, 3)
-        if len(words) == 2 and words[1][0] == "-":
+        if len(words) == 2 and words[1][0] == "-" and words[0] != "*":  # nobody is freed by "* -"
             found.append(Entry(number, words[0], "-", "", ""))
         if len(words) == 4:
             found.append(Entry(number, words[0], words[1].lower(), words[2].lower(), words[3].strip().lower()))

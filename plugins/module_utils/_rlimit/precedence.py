@@ -67,13 +67,16 @@ def why_it_wins(entry, domain, later, found):
     :param found: ``{domain: names}`` as of :func:`meant`.
     """
     other = entry.domain
-    both = sorted(found.get(domain, frozenset()) & found.get(other, frozenset()))
-    if entry.frees:
-        return f"it frees {_listed(both)} of every limit of pam_limits" if both else None
-    if other == domain:
+    if other == domain and not entry.frees:
         return "it is read later" if later else None
-    if other.startswith("%") or not both:
+    if other not in found:
+        return None  # pam_limits cannot read it, or not for a limit of resources
+    both = sorted(found[other] & found.get(domain, frozenset()))
+    # Whoever is not listed, as in a directory, may be meant all the same.
+    if not both and (domain != "*" or found[other] == {"root"}):
         return None
+    if entry.frees:
+        return f"it frees {_listed(both)} of every limit of pam_limits"
     if rank(other) < rank(domain):
         return f"it means {_listed(both)}, and {domain} gives way to that"
     return f"it is read later, and means {_listed(both)} too" if later and rank(other) == rank(domain) else None
@@ -81,4 +84,4 @@ def why_it_wins(entry, domain, later, found):
 
 def _listed(names):
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    return ", ".join(names[:SHOWN]) + more if names else "users that are not listed"

@@ -322,6 +322,11 @@ def test_what_cannot_be_is_refused(limits, whom, state, message):
         ),
         ("*", "/etc/security/limits.conf", "@adm -\n", ":1: '@adm -' wins over.*it frees bob of every limit"),
         ("bob", "/etc/security/limits.conf", "amy -\n", None),
+        ("bob", "/etc/security/limits.conf", "* -\n", None),
+        # Who is in a directory that does not list its users may be meant all the same.
+        ("*", "/etc/security/limits.conf", "@far - nofile 9\n", ":1: .*means users that are not listed, and \\* gives"),
+        ("*", "/etc/security/limits.conf", "@far -\n", ":1: .*it frees users that are not listed of every limit"),
+        ("@adm", "/etc/security/limits.conf", "5000: - nofile 9\n", None),
         # What pam_limits cannot read, or reads for the number of logins alone.
         ("*", "/etc/security/limits.conf", "a:b - nofile 9\n", None),
         ("bob", "/etc/security/limits.d/99-x.conf", "%adm - nofile 9\n", None),
