@@ -8,7 +8,6 @@ Private to the collection; not a public interface.
 import json
 import os
 import socket
-from contextlib import closing
 
 from .._core import files, guard
 from .._core.command import prints, run
@@ -192,7 +191,7 @@ def _told_by_kernel():
     from .._core.netlink import Netlink
     from . import rtnetlink, rtnetlink_routes
 
-    with closing(Netlink()) as netlink:
+    with Netlink() as netlink:
         routed = rtnetlink_routes.routed(netlink, dict(socket.if_nameindex()))
         return rtnetlink.shown(netlink), routed, rtnetlink.vlans(netlink)
 
