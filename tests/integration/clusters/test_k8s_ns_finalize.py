@@ -277,7 +277,7 @@ def test_deleted_and_made_again_meanwhile(cluster):
 
 def test_many_objects_page_by_page_and_a_server_that_is_restarted_half_way(cluster):
     cluster.namespace("many")
-    threads = [threading.Thread(target=fill, args=(cluster, "many", part, 400)) for part in range(4)]
+    threads = [threading.Thread(target=fill, args=(cluster, "many", part, 1250)) for part in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -285,7 +285,7 @@ def test_many_objects_page_by_page_and_a_server_that_is_restarted_half_way(clust
     cluster.delete("many")
     cluster.seen("many")
     found = cluster.info(name=["many"])["namespaces"][0]
-    assert len({one["name"] for one in found["objects"]}) == 1600
+    assert len({one["name"] for one in found["objects"]}) == 5000
     run = modules.start(
         "k8s_ns_finalize",
         kubeconfig=cluster.kubeconfig,
@@ -294,7 +294,7 @@ def test_many_objects_page_by_page_and_a_server_that_is_restarted_half_way(clust
         timeout=60,
         object_finalizers=[HELD],
     )
-    cluster.wait_for("some are cleared", lambda: len(cluster.keys("many")) < 1500)
+    cluster.wait_for("some are cleared", lambda: len(cluster.keys("many")) < 4500)
     control_plane.stop("apiserver")
     control_plane.start("apiserver")
     result = modules.result(run, 240)
