@@ -364,7 +364,9 @@ def test_killed_at_each_write(published, tmp_path, spare):
     trap.mkdir()
     (trap / "git").write_text(KILLER.format(git=real, count=tmp_path / "count", spare=spare))
     (trap / "git").chmod(0o755)
-    run = start("git_squash", branches=[entry], env={"PATH": f"{trap}:{os.environ['PATH']}"})
+    # What is killed cannot clear up.
+    surroundings = {"PATH": f"{trap}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)}
+    run = start("git_squash", branches=[entry], env=surroundings)
     assert run.wait(timeout=60) == -signal.SIGKILL
     with contextlib.suppress(ProcessLookupError):
         os.killpg(run.pid, signal.SIGKILL)

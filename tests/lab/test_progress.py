@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a failed step says: at once, and again at the end of the suite."""
 
+import os
+import threading
+
 import pytest
 
 from lab import progress
@@ -22,6 +25,20 @@ def test_the_lines_that_tell_why_are_kept(tmp_path):
 
 def test_without_such_a_line_the_last_ones_tell(tmp_path):
     assert failed("echo first; echo last; exit 3", tmp_path / "log").telling == ("first", "last")
+
+
+def test_a_step_is_as_nice_as_the_thread_that_runs_it(tmp_path):
+    def run(log):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 7)
+        progress.run("a step", ["sh", "-c", "sleep 0.5; nice; cat /proc/self/autogroup || true"], log)
+
+    thread = threading.Thread(target=run, args=(tmp_path / "log",))
+    thread.start()
+    thread.join()
+    own, session = (tmp_path / "log").read_text().splitlines()
+    assert own == "7"
+    if os.path.exists("/proc/self/autogroup"):
+        assert session.endswith(" nice 7"), "or the step would get as much of the processors as any other session"
 
 
 def test_the_suite_repeats_them_at_its_end(monkeypatch, capsys, tmp_path):

@@ -55,6 +55,7 @@ def _run(core: str, version: str, argv: list[str]) -> None:
 def _home(venv: Path) -> Path:
     """Return a home of ansible-test's own, with the stand-in where it keeps what it has fetched."""
     home = cache.root() / "ansible-test"
+    (home / "written-by-tests").mkdir(parents=True, exist_ok=True)  # tests/unit/conftest.py
     with record.locked(home.with_suffix(".lock")):
         for name in GET_PIP:
             _put(home / f".ansible/test/cache/get_pip_{name}.py", Path(__file__).with_name("get_pip.py").read_text())

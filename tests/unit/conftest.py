@@ -22,6 +22,10 @@ BY_ANSIBLE_TEST = _importable("ansible_collections.hostcraft.linux")
 # There each example costs several times as much, on each of three Pythons. That a property holds is found by the run
 # without it; here it is found whether it does so on each of them.
 EXAMPLES = 20 if BY_ANSIBLE_TEST else 100
+# It hands on no variable that says where tests may write; the home that the suite gives it has a place for that.
+PLACE = os.path.expanduser("~/written-by-tests")
+if BY_ANSIBLE_TEST and os.path.isdir(PLACE):
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", PLACE)
 
 if not BY_ANSIBLE_TEST:
     for package, path in (
